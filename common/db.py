@@ -1,0 +1,177 @@
+"""PostgreSQL: the base of all tables, the transaction, and the locks that every service takes in the same order.
+
+Truth lives here. Nobody outside `common` opens an engine of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, MetaData, String, Text, create_engine, event, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+Tx = Session
+
+DEADLOCK = "40P01"
+SERIALIZATION = "40001"
+DEADLOCK_RETRIES = 3
+
+Fault = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Base of every table. A model names its PostgreSQL schema (its service) in `__table_args__`."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        str: Text(),
+        dict[str, Any]: JSONB(),
+        dict[str, str]: JSONB(),
+        list[str]: JSONB(),
+        list[dict[str, Any]]: JSONB(),
+        Fault: JSONB(none_as_null=True),
+    }
+
+
+def new_uuid() -> str:
+    """A random uuid as OpenStack prints it, with dashes."""
+    return str(uuid.uuid4())
+
+
+def clock() -> ColumnElement[datetime]:
+    """SQL for the moment: PostgreSQL's clock_timestamp(), moved by the offset that a test may set on the database."""
+    return func.common.now(type_=DateTime(timezone=True))
+
+
+class Identified:
+    """A row named by an uuid, with the moments of its creation and last change."""
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    updated_at: Mapped[datetime | None] = mapped_column(onupdate=lambda: func.clock_timestamp())
+
+
+class Desired:
+    """A row whose wish is brought about later: see ARCHITECTURE §0 for the words.
+
+    A change of the wish raises `generation` in the same transaction; who has brought it about writes `observed_generation`.
+    """
+
+    desired: Mapped[str] = mapped_column(String(16), default="present", server_default="present")
+    generation: Mapped[int] = mapped_column(BigInteger, default=1, server_default="1")
+    observed_generation: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    fault: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+    def touch(self) -> None:
+        """The wish changed."""
+        self.generation = (self.generation or 0) + 1
+
+    @property
+    def settled(self) -> bool:
+        """Whether the world is as the row wishes."""
+        return self.observed_generation == self.generation
+
+
+class Database:
+    """One process's door to PostgreSQL."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, on_commit: Callable[[set[str]], None] | None = None) -> None:
+        """`on_commit` is given the topics that a transaction asked to wake, after its COMMIT."""
+        self.engine: Engine = create_engine(
+            url, pool_size=pool_size, max_overflow=0, pool_pre_ping=False, pool_use_lifo=True, pool_recycle=1800,
+            isolation_level="READ COMMITTED", connect_args={"application_name": "wolke"},
+        )  # fmt: skip
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.on_commit = on_commit
+        _forget_dead_pool(self.engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        """One transaction: COMMIT at the end of the block, ROLLBACK when it raises; then its wakes."""
+        with self._sessions.begin() as tx:
+            yield tx
+            topics = tx.info.get("wakes")
+        if topics and self.on_commit:
+            self.on_commit(topics)
+
+    def run(self, fn: Callable[[Tx], T]) -> T:
+        """Call `fn` in a transaction; a deadlock rolls it back and calls it again, three times at the most."""
+        for attempt in range(DEADLOCK_RETRIES + 1):
+            try:
+                with self.transaction() as tx:
+                    return fn(tx)
+            except DBAPIError as error:
+                if not _retryable(error, fresh=attempt == 0) or attempt == DEADLOCK_RETRIES:
+                    raise
+                LOG.info("transaction is repeated: %s", str(error.orig).splitlines()[0])
+                time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _retryable(error: DBAPIError, *, fresh: bool) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    if state in (DEADLOCK, SERIALIZATION):
+        return True
+    # A pooled connection that died while it lay idle (the server restarted) fails at its first statement; nothing was written.
+    return fresh and error.connection_invalidated and not getattr(error, "in_commit", False)
+
+
+def _forget_dead_pool(engine: Engine) -> None:
+    """When one connection is found dead, all that are older go with it (SQLAlchemy's default), and a COMMIT that was cut is marked."""
+
+    @event.listens_for(engine, "handle_error")
+    def mark(context: Any) -> None:
+        if context.sqlalchemy_exception is not None and context.statement is None:
+            context.sqlalchemy_exception.in_commit = True
+
+
+def wake(tx: Tx, *topics: str) -> None:
+    """After this transaction's COMMIT, tell `topics` to look."""
+    tx.info.setdefault("wakes", set()).update(topics)
+
+
+def lock_projects(tx: Tx, *project_ids: str) -> None:
+    """Hold the quota locks of these projects to the end of the transaction. Always the first lock that a transaction takes."""
+    for project_id in sorted(set(project_ids)):
+        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": "project:" + project_id})
+
+
+def lock_name(tx: Tx, name: str) -> None:
+    """Hold the advisory lock `name` to the end of the transaction (first use of a default, an allocation)."""
+    tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": name})
+
+
+def row_to_dict(row: Any, names: Iterable[str]) -> dict[str, Any]:
+    """The named attributes of a row."""
+    return {name: getattr(row, name) for name in names}
+
+
+__all__ = [
+    "JSON", "JSONB", "Base", "Database", "Desired", "Fault", "Identified", "Tx", "clock", "lock_name", "lock_projects",
+    "new_uuid", "row_to_dict", "wake",
+]  # fmt: skip
