@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, MetaData, String, Text, create_engine, event, func, text
+from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, MetaData, String, Text, create_engine, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
@@ -104,7 +104,6 @@ class Database:
         )  # fmt: skip
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self.on_commit = on_commit
-        _forget_dead_pool(self.engine)
 
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
@@ -115,39 +114,56 @@ class Database:
         if topics and self.on_commit:
             self.on_commit(topics)
 
-    def run(self, fn: Callable[[Tx], T]) -> T:
-        """Call `fn` in a transaction; a deadlock rolls it back and calls it again, three times at the most."""
+    def run(self, fn: Callable[[Tx], T], *, request_id: str | None = None) -> T:
+        """Call `fn` in a transaction; what rolled it back without a fault of its own (a deadlock, a connection that had died) calls it again.
+
+        A connection lost at COMMIT leaves open whether it was written: with `request_id` the audit row tells.
+        """
         for attempt in range(DEADLOCK_RETRIES + 1):
+            result: list[T] = []
+            topics: set[str] = set()
             try:
-                with self.transaction() as tx:
-                    return fn(tx)
+                with self._sessions.begin() as tx:
+                    result.append(fn(tx))
+                    topics = tx.info.get("wakes", topics)
             except DBAPIError as error:
-                if not _retryable(error, fresh=attempt == 0) or attempt == DEADLOCK_RETRIES:
+                lost = error.connection_invalidated and bool(result)
+                if lost and not request_id:
                     raise
-                LOG.info("transaction is repeated: %s", str(error.orig).splitlines()[0])
-                time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
+                if not lost or not self._committed(str(request_id)):
+                    if attempt == DEADLOCK_RETRIES or not _retryable(error):
+                        raise
+                    LOG.info("transaction is repeated: %s", str(error.orig).splitlines()[0])
+                    time.sleep(random.uniform(0.005, 0.02 * (attempt + 1)))
+                    continue
+            if topics and self.on_commit:
+                self.on_commit(topics)
+            return result[0]
         raise AssertionError("unreachable")
+
+    def _committed(self, request_id: str) -> bool:
+        """Whether the transaction with this audit row was written; asked for up to 10 s while the server is away."""
+        from common.clock import Deadline
+
+        deadline = Deadline(10)
+        while True:
+            try:
+                with self.engine.connect() as connection:
+                    found = connection.execute(text("SELECT 1 FROM common.audit WHERE request_id = :id"), {"id": request_id})
+                    return found.scalar() is not None
+            except DBAPIError:
+                if deadline.passed:
+                    raise
+                time.sleep(0.2)
 
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
 
 
-def _retryable(error: DBAPIError, *, fresh: bool) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    if state in (DEADLOCK, SERIALIZATION):
-        return True
-    # A pooled connection that died while it lay idle (the server restarted) fails at its first statement; nothing was written.
-    return fresh and error.connection_invalidated and not getattr(error, "in_commit", False)
-
-
-def _forget_dead_pool(engine: Engine) -> None:
-    """When one connection is found dead, all that are older go with it (SQLAlchemy's default), and a COMMIT that was cut is marked."""
-
-    @event.listens_for(engine, "handle_error")
-    def mark(context: Any) -> None:
-        if context.sqlalchemy_exception is not None and context.statement is None:
-            context.sqlalchemy_exception.in_commit = True
+def _retryable(error: DBAPIError) -> bool:
+    """Whether nothing was written and the same call may do better: a deadlock, or a pooled connection that the server had closed."""
+    return getattr(error.orig, "sqlstate", None) in (DEADLOCK, SERIALIZATION) or error.connection_invalidated
 
 
 def wake(tx: Tx, *topics: str) -> None:

@@ -1,0 +1,317 @@
+"""The WSGI application of one service: routes to operations, checks before them, errors behind them.
+
+`serve_request` is the one way of a request (ARCHITECTURE §3).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+import falcon
+from sqlalchemy.exc import OperationalError
+
+from common import errors, log, metrics
+from common.api.operation import Answer, Operation
+from common.api.request import Request
+from common.api.service import Service, VersionDocument
+
+LOG = logging.getLogger(__name__)
+MAX_DEPTH_ERROR = "Malformed request body: it is nested too deep."
+
+
+def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
+    """The WSGI application of `service`."""
+    app = falcon.App(cors_enable=False)
+    app.req_options.strip_url_path_trailing_slash = True
+    app.req_options.keep_blank_qs_values = True
+    app.resp_options.default_media_type = "application/json"
+    for path, document in service.versions.items():
+        app.add_route(path or "/", _Versions(service, document))
+    app.add_route("/healthcheck", _Health(service))
+    app.add_route("/metrics", metrics.Resource())
+    by_path: dict[str, list[Operation]] = defaultdict(list)
+    for item in service.operations:
+        for prefix in service.prefixes:
+            by_path[(prefix + item.path).rstrip("/") or "/"].append(item)
+    for path, operations in by_path.items():
+        if path in service.versions:
+            raise ValueError(f"{path} is both a version document and an operation")
+        app.add_route(path, _resource(service, path, operations))
+    app.add_error_handler(Exception, lambda http, response, error, params: fail(service, http, response, error))
+    app.add_sink(_Missing(service).sink, "/")
+    return app
+
+
+def _resource(service: Service, path: str, operations: list[Operation]) -> object:
+    """A falcon resource with one responder per method."""
+    by_method: dict[str, list[Operation]] = defaultdict(list)
+    for item in operations:
+        by_method[item.method].append(item)
+    if "GET" in by_method and "HEAD" not in by_method:
+        by_method["HEAD"] = by_method["GET"]
+
+    def responder(method: str) -> Any:
+        def respond(_self: object, http: falcon.Request, response: falcon.Response, **parts: str) -> None:
+            serve_request(service, by_method[method], http, response, parts)
+
+        return respond
+
+    members: dict[str, Any] = {f"on_{method.lower()}": responder(method) for method in by_method}
+    return type("Resource", (), members)()
+
+
+def serve_request(
+    service: Service, operations: list[Operation], http: falcon.Request, response: falcon.Response, parts: dict[str, str]
+) -> None:
+    """Check, call, answer; every refusal and fault goes through `fail`."""
+    started = time.perf_counter()
+    request_id = "req-" + str(uuid.uuid4())
+    http.context.request_id = request_id
+    name = operations[0].path
+    with log.context(request_id=request_id, global_request_id=_global_id(http)):
+        try:
+            request = _checked(service, operations, http, request_id, parts)
+            name = request.operation.action or request.operation.path
+            with log.context(project_id=request.maybe_actor.project_id if request.maybe_actor else None):
+                answer = request.operation.handler(request)
+            _send(request, answer, response)
+        except Exception as error:  # the outermost frame: whatever it is becomes an answer in the API's shape
+            fail(service, http, response, error)
+        finally:
+            metrics.REQUESTS.labels(service.name, name, http.method, response.status[:3]).observe(time.perf_counter() - started)
+    _common_headers(service, http, response, request_id)
+
+
+def _checked(
+    service: Service, operations: list[Operation], http: falcon.Request, request_id: str, parts: dict[str, str]
+) -> Request:
+    version = service.microversions.negotiate(lambda header: http.get_header(header)) if service.microversions else None
+    http.context.version = version
+    possible = [item for item in operations if item.covers(version)]
+    if not possible:
+        raise errors.NotFound("The resource could not be found.")
+    if any("\x00" in part for part in parts.values()):
+        raise errors.NotFound("The resource could not be found.")
+    request = Request(service, possible[0], http, parts, request_id)
+    if version:
+        request.version = version
+    _authenticate(service, possible[0], request)
+    body = None if possible[0].raw else read_json(service, http)
+    if possible[0].body_key is not None:
+        request.operation = _by_key(possible, body)
+    operation = request.operation
+    operation.check_query(request.query.values)
+    if operation.body is not None:
+        if body is None:
+            raise errors.BadRequest("The request needs a JSON body.")
+        operation.body(body)
+    if operation.action is not None and not service.policy.allows(operation.action, request.actor):
+        raise errors.Forbidden(f"Policy doesn't allow {operation.action} to be performed.")
+    request.body = body
+    return request
+
+
+def _authenticate(service: Service, operation: Operation, request: Request) -> None:
+    token = request.header("X-Auth-Token")
+    if token:
+        try:
+            request.set_actor(service.authenticate(token))
+        except errors.Unauthorized:
+            if operation.token:
+                raise
+    elif operation.token:
+        raise errors.Unauthorized()
+    project_id = request.path.get("project_id")
+    if operation.token and project_id is not None and service.prefixes != ("",) and "{project_id}" in service.prefixes[0]:
+        actor = request.actor
+        if project_id != actor.project_id and not actor.is_admin:
+            raise errors.BadRequest(f"Malformed request URL: project_id {project_id!r} is not the token's project.")
+
+
+def _by_key(possible: list[Operation], body: object) -> Operation:
+    """The operation that the single key of the body picks."""
+    if not isinstance(body, dict) or len(body) != 1:
+        raise errors.BadRequest("Malformed request body: exactly one action is expected.")
+    key = next(iter(body))
+    for item in possible:
+        if item.body_key == key:
+            return item
+    raise errors.BadRequest(f"There is no such action: {key}")
+
+
+def read_json(service: Service, http: falcon.Request) -> Any:
+    """The JSON body, or None where there is none. Raises BadRequest, TooLarge."""
+    length = http.content_length
+    if length is not None and length > service.max_body:
+        raise errors.TooLarge(f"The request body of {length} bytes is larger than the {service.max_body} allowed.")
+    if not length and "chunked" not in (http.get_header("Transfer-Encoding") or ""):
+        return None
+    stream = http.bounded_stream if length is not None else http.stream
+    data = stream.read(service.max_body + 1)
+    if len(data) > service.max_body:
+        raise errors.TooLarge(f"The request body is larger than the {service.max_body} bytes allowed.")
+    if not data.strip():
+        return None
+    kind = (http.content_type or "application/json").split(";")[0].strip().lower()
+    if "json" not in kind and kind not in ("application/x-www-form-urlencoded", "text/plain", "application/octet-stream"):
+        raise errors.UnsupportedMediaType(f"The media type {kind} is not supported; use application/json.")
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError:
+        raise errors.BadRequest(MAX_DEPTH_ERROR) from None
+    except ValueError as error:
+        raise errors.BadRequest(f"Malformed request body: {error}") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _send(request: Request, answer: Any, response: falcon.Response) -> None:
+    if not isinstance(answer, Answer):
+        answer = Answer(body=answer)
+    status = answer.status or request.operation.status
+    response.status = falcon.code_to_http_status(status)
+    for name, value in answer.headers.items():
+        response.set_header(name, value)
+    if answer.stream is not None:
+        response.stream = answer.stream
+        return
+    if answer.body is None:
+        if status != 204 and "Content-Type" not in answer.headers:
+            response.content_type = "application/json"
+        return
+    _check_answer(request, answer.body)
+    response.content_type = answer.headers.get("Content-Type", "application/json")
+    response.data = dumps(answer.body)
+
+
+CHECK_ANSWERS = False
+
+
+def _check_answer(request: Request, body: Any) -> None:
+    """In tests: an answer that is not of the declared shape is a fault of ours."""
+    if CHECK_ANSWERS and request.operation.answer is not None:
+        from common.api.shapes import Checker
+
+        try:
+            Checker(request.operation.answer)(json.loads(dumps(body)), what="answer")
+        except errors.BadRequest as error:
+            raise AssertionError(f"{request.operation.method} {request.operation.path}: {error.message}") from None
+
+
+def dumps(body: Any) -> bytes:
+    """JSON as it goes on the wire; a datetime as the API references print it, in UTC with a Z."""
+    return json.dumps(body, default=_plain, ensure_ascii=False, separators=(", ", ": ")).encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def fail(service: Service, http: falcon.Request, response: falcon.Response, error: Exception) -> None:
+    """Answer with the refusal `error` in the API's own shape; what is not a refusal is logged and becomes a 500."""
+    refusal = _refusal(error)
+    status = service.dialect.over_quota if isinstance(refusal, errors.OverQuota) else refusal.status
+    body, media = service.dialect.error(status, refusal)
+    response.status = falcon.code_to_http_status(status)
+    response.content_type = media
+    response.data = body.encode() if isinstance(body, str) else dumps(body)
+    for name, value in refusal.headers.items():
+        response.set_header(name, value)
+    if status == 401:
+        response.set_header("WWW-Authenticate", f'Keystone uri="{http.forwarded_scheme}://{http.forwarded_host}"')
+
+
+def _refusal(error: Exception) -> errors.ApiError:
+    if isinstance(error, errors.ApiError):
+        return error
+    if isinstance(error, falcon.HTTPMethodNotAllowed):
+        return errors.MethodNotAllowed(headers=dict(error.headers or {}))
+    if isinstance(error, falcon.HTTPError):
+        known = {cls.status: cls for cls in errors.ApiError.__subclasses__()}
+        return known.get(error.status_code, errors.BadRequest)(error.description or error.title or "")
+    if isinstance(error, OperationalError):
+        LOG.error("the database does not answer: %s", error.orig)
+        return errors.ServiceUnavailable("The database does not answer. Try again.", headers={"Retry-After": "2"})
+    LOG.error("unhandled error", exc_info=error)
+    return errors.ApiError("Unexpected API Error. The request's id leads to the log of it.")
+
+
+def _global_id(http: falcon.Request) -> str | None:
+    given = http.get_header("X-OpenStack-Request-ID")
+    return given if given and len(given) == 40 and given.startswith("req-") else None
+
+
+def _common_headers(service: Service, http: falcon.Request, response: falcon.Response, request_id: str) -> None:
+    response.set_header("x-openstack-request-id", request_id)
+    if service.name == "compute":
+        response.set_header("x-compute-request-id", request_id)
+    if service.microversions:
+        for name, value in service.microversions.headers(getattr(http.context, "version", None)):
+            response.append_header(name, value)
+    else:
+        response.append_header("Vary", "X-Auth-Token")
+
+
+class _Versions:
+    """A version document."""
+
+    def __init__(self, service: Service, document: VersionDocument) -> None:
+        self._service, self._document = service, document
+
+    def on_get(self, http: falcon.Request, response: falcon.Response, **_parts: str) -> None:
+        """Answer without asking for a token."""
+        status, body = self._document(http.prefix)
+        response.status = falcon.code_to_http_status(status)
+        response.data = dumps(body)
+        http.context.version = self._service.microversions.minimum if self._service.microversions else None
+        _common_headers(self._service, http, response, "req-" + str(uuid.uuid4()))
+
+    on_head = on_get
+
+
+class _Health:
+    """`/healthcheck`: OK while the database answers."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def on_get(self, _http: falcon.Request, response: falcon.Response) -> None:
+        """200 OK or 503."""
+        from sqlalchemy import text
+
+        response.content_type = "text/plain"
+        try:
+            with self._service.db.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+            response.text = "OK"
+        except OperationalError:
+            response.status = falcon.HTTP_503
+            response.text = "the database does not answer"
+
+    on_head = on_get
+
+
+class _Missing:
+    """Whatever no route knows: 401 without a token as the incumbents' middleware does, 404 with one."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def sink(self, http: falcon.Request, response: falcon.Response, **_parts: str) -> None:
+        """Refuse."""
+        request_id = "req-" + str(uuid.uuid4())
+        error = errors.NotFound("The resource could not be found.")
+        fail(self._service, http, response, error)
+        _common_headers(self._service, http, response, request_id)

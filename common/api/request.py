@@ -1,0 +1,151 @@
+"""What a handler sees of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+
+from sqlalchemy import insert
+
+from common.api.microversions import Version
+from common.api.shapes import TRUTHS, truth
+from common.auth import Actor
+from common.db import Tx
+from common.errors import BadRequest, Forbidden, Unauthorized
+
+if TYPE_CHECKING:
+    import falcon
+
+    from common.api.operation import Operation
+    from common.api.service import Service
+
+T = TypeVar("T")
+
+
+class Query:
+    """The query string: every parameter with all its values, checked against the operation's shapes."""
+
+    def __init__(self, values: Mapping[str, list[str]]) -> None:
+        self.values = values
+
+    def one(self, name: str, default: str | None = None) -> str | None:
+        """The last value of `name`."""
+        return self.values[name][-1] if self.values.get(name) else default
+
+    def all(self, name: str) -> list[str]:
+        """Every value of `name`."""
+        return list(self.values.get(name, ()))
+
+    def flag(self, name: str, default: bool | None = None) -> bool | None:
+        """The truth that `name` says; BadRequest when it says none. Present without a value is true, as in Keystone."""
+        value = self.one(name)
+        if value is None:
+            return default
+        if value == "":
+            return True
+        if value.lower() not in TRUTHS:
+            raise BadRequest(f"Invalid query parameter {name}: {value!r} is not a boolean.")
+        return truth(value)
+
+    def integer(self, name: str, default: int | None = None, *, minimum: int = 0) -> int | None:
+        """The whole number that `name` says; BadRequest when it says none, or one below `minimum`."""
+        value = self.one(name)
+        if value is None:
+            return default
+        if not value.lstrip("-").isdecimal() or len(value) > 18 or int(value) < minimum:
+            raise BadRequest(f"Invalid query parameter {name}: {value!r} is not an integer of at least {minimum}.")
+        return int(value)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values
+
+
+class Request:
+    """One request, checked: token, microversion, body and query hold, and policy allows it."""
+
+    def __init__(self, service: Service, operation: Operation, http: falcon.Request, path: dict[str, str], request_id: str) -> None:
+        self.service, self.operation, self.http, self.path, self.id = service, operation, http, path, request_id
+        self.body: Any = None
+        self.version: Version = (0, 0)
+        self._actor: Actor | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks. Raises Unauthorized where the operation takes no token and none came."""
+        if self._actor is None:
+            raise Unauthorized()
+        return self._actor
+
+    @property
+    def maybe_actor(self) -> Actor | None:
+        """Who asks, or None where no token came."""
+        return self._actor
+
+    def set_actor(self, actor: Actor) -> None:
+        """For the kit, and for log-in."""
+        self._actor = actor
+
+    @cached_property
+    def query(self) -> Query:
+        """The query string."""
+        from urllib.parse import parse_qs
+
+        try:
+            found = parse_qs(self.http.query_string, keep_blank_values=True, errors="strict", max_num_fields=1000)
+        except ValueError as error:
+            raise BadRequest(f"Invalid query string: {error}.") from None
+        if any("\x00" in value for values in found.values() for value in values):
+            raise BadRequest("Invalid query string: a value holds a NUL character.")
+        return Query(found)
+
+    @property
+    def stream(self) -> BinaryIO:
+        """The raw body, for operations declared `raw`."""
+        return cast(BinaryIO, self.http.bounded_stream if self.http.content_length is not None else self.http.stream)
+
+    @property
+    def source(self) -> str:
+        """Whom the request comes from, as far as the socket knows."""
+        return self.http.remote_addr
+
+    def header(self, name: str) -> str | None:
+        """A request header."""
+        return cast("str | None", self.http.get_header(name))
+
+    def may(self, action: str) -> bool:
+        """Whether policy allows `action` (a guarded field's) to the actor."""
+        return self.service.policy.allows(action, self.actor)
+
+    def must(self, action: str, *, field: str | None = None) -> None:
+        """Raise Forbidden unless policy allows `action`."""
+        if not self.may(action):
+            what = f" of the attribute {field}" if field else ""
+            raise Forbidden(f"Policy doesn't allow {action}{what} to be performed.")
+
+    def url(self, path: str) -> str:
+        """An absolute link to `path` of this service, by the name under which the client reached it."""
+        return f"{self.http.prefix}{path}"
+
+    def read(self, fn: Callable[[Tx], T]) -> T:
+        """Call `fn` in a transaction that writes nothing worth an audit row."""
+        return self.service.db.run(fn)
+
+    def run(self, fn: Callable[[Tx], T]) -> T:
+        """Call `fn` in a transaction that also writes this request's audit row; a lost COMMIT is looked up by it."""
+
+        def audited(tx: Tx) -> T:
+            tx.info["request_id"] = self.id
+            result = fn(tx)
+            from common.models import Audit
+
+            actor = self._actor
+            tx.execute(
+                insert(Audit).values(
+                    request_id=self.id, action=self.operation.action or self.operation.path, path=self.http.path[:1024],
+                    user_id=actor.user_id if actor else None, project_id=actor.project_id if actor else None,
+                )
+            )  # fmt: skip
+            return result
+
+        return self.service.db.run(audited, request_id=self.id)

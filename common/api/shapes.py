@@ -1,0 +1,143 @@
+"""JSON Schema (2020-12): the pieces that shapes are made of, and the check that says which field is wrong and with which value."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+from jsonschema import Draft202012Validator, FormatChecker
+from netaddr import AddrFormatError, IPAddress, IPNetwork
+
+from common.errors import BadRequest
+
+Shape = Mapping[str, Any]
+FORMATS = FormatChecker(formats=())
+SHOWN = 200
+
+
+def _format(name: str) -> Any:
+    return FORMATS.checks(name, raises=(ValueError, TypeError, AddrFormatError))
+
+
+@_format("uuid")
+def _uuid(value: object) -> bool:
+    return not isinstance(value, str) or bool(uuid.UUID(value))
+
+
+@_format("ip")
+def _ip(value: object) -> bool:
+    return not isinstance(value, str) or bool(IPAddress(value) is not None)
+
+
+@_format("cidr")
+def _cidr(value: object) -> bool:
+    return not isinstance(value, str) or ("/" in value and IPNetwork(value) is not None)
+
+
+@_format("mac")
+def _mac(value: object) -> bool:
+    return not isinstance(value, str) or bool(re.fullmatch(r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", value))
+
+
+@_format("base64")
+def _base64(value: object) -> bool:
+    return not isinstance(value, str) or bool(re.fullmatch(r"[A-Za-z0-9+/\s]*={0,2}\s*", value))
+
+
+# The pieces. `NAME` is a printable name of 1 to 255 characters, `TEXT` may be empty.
+NO_NUL = r"^[^\u0000]*$"
+TEXT: Shape = {"type": "string", "maxLength": 255, "pattern": NO_NUL}
+OPTIONAL_TEXT: Shape = {"type": ["string", "null"], "maxLength": 255, "pattern": NO_NUL}
+LONG_TEXT: Shape = {"type": ["string", "null"], "maxLength": 65535, "pattern": NO_NUL}
+NAME: Shape = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+UUID: Shape = {"type": "string", "format": "uuid"}
+OPTIONAL_UUID: Shape = {"type": ["string", "null"], "format": "uuid"}
+ID: Shape = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[a-zA-Z0-9-]+$"}
+IP: Shape = {"type": "string", "format": "ip"}
+CIDR: Shape = {"type": "string", "format": "cidr"}
+MAC: Shape = {"type": "string", "format": "mac"}
+BOOLEAN: Shape = {"type": "boolean"}
+TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "t": True, "y": True, "false": False, "0": False, "no": False, "off": False, "f": False, "n": False}  # fmt: skip
+LOOSE_BOOLEAN: Shape = {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, {"type": "string", "pattern": r"^(?i:true|false|1|0|yes|no|on|off|t|f|y|n)$"}]}  # fmt: skip
+METADATA: Shape = {
+    "type": "object", "maxProperties": 128, "additionalProperties": TEXT, "propertyNames": {"minLength": 1, "maxLength": 255},
+}  # fmt: skip
+
+
+def obj(properties: Mapping[str, Any], *, required: tuple[str, ...] = (), extra: bool | Shape = False) -> dict[str, Any]:
+    """An object with these properties; others are refused unless `extra`."""
+    return {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": extra}
+
+
+def wrapped(name: str, shape: Shape) -> dict[str, Any]:
+    """`{name: shape}`, the envelope of most OpenStack bodies."""
+    return obj({name: shape}, required=(name,))
+
+
+def array(shape: Shape, **more: Any) -> dict[str, Any]:
+    """A list of `shape`."""
+    return {"type": "array", "items": shape, **more}
+
+
+def integer(minimum: int | None = None, maximum: int | None = 2**31 - 1) -> dict[str, Any]:
+    """A whole number; as a string too, which OpenStack's clients send."""
+    bounds: dict[str, Any] = {key: value for key, value in (("minimum", minimum), ("maximum", maximum)) if value is not None}
+    return {"anyOf": [{"type": "integer", **bounds}, {"type": "string", "pattern": r"^-?\d{1,18}$", "x-integer": bounds}]}
+
+
+def truth(value: object) -> bool:
+    """What a `LOOSE_BOOLEAN` says."""
+    return value if isinstance(value, bool) else TRUTHS[str(value).lower()]
+
+
+def _x_integer(_validator: Any, bounds: Mapping[str, int], instance: object, _schema: object) -> Any:
+    if isinstance(instance, str) and re.fullmatch(r"-?\d{1,18}", instance):
+        number = int(instance)
+        if number < bounds.get("minimum", number):
+            yield jsonschema.ValidationError(f"{instance} is less than the minimum of {bounds['minimum']}")
+        if number > bounds.get("maximum", number):
+            yield jsonschema.ValidationError(f"{instance} is greater than the maximum of {bounds['maximum']}")
+
+
+_Validator = jsonschema.validators.extend(Draft202012Validator, {"x-integer": _x_integer})
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(canonical: str) -> Any:
+    schema = json.loads(canonical)
+    _Validator.check_schema(schema)
+    return _Validator(schema, format_checker=FORMATS)
+
+
+class Checker:
+    """A compiled shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self._validator = _compiled(json.dumps(shape, sort_keys=True))
+
+    def __call__(self, value: object, *, what: str = "body") -> None:
+        """Raise BadRequest naming the first wrong field and its value."""
+        error = jsonschema.exceptions.best_match(self._validator.iter_errors(value))
+        if error is not None:
+            raise BadRequest(sentence(error, what))
+
+
+def sentence(error: jsonschema.ValidationError, what: str) -> str:
+    """One sentence for a person: the field, the value, what is wrong."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    if not path:
+        return f"Invalid {what}: {_short(error.message)}."
+    secret = any(word in path.lower() for word in ("password", "secret", "passcode", "user_data"))
+    value = "***" if secret else _short(json.dumps(error.instance, ensure_ascii=False, default=str))
+    why = "the value is not allowed" if secret else _short(error.message)
+    return f"Invalid input for field/attribute {path}. Value: {value}. {why}."
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= SHOWN else message[: SHOWN - 1] + "…"

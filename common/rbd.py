@@ -1,0 +1,357 @@
+"""Ceph RBD, as thin as two services can share it: `image/engine` and `volume/engine` come in here, nobody else.
+
+Clones are of format 2: a snapshot that has clones can be removed; Ceph keeps it in its trash namespace until the last clone goes.
+Source: Ceph's librbd Python manual, https://docs.ceph.com/en/pacific/rbd/api/librbdpy/.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import rados  # type: ignore[import-not-found,unused-ignore]
+import rbd  # type: ignore[import-not-found,unused-ignore]
+
+MIB = 1 << 20
+PARALLEL_WRITES = 4
+USER_NAMESPACE = rbd.RBD_SNAP_NAMESPACE_TYPE_USER
+_CLIENT = {
+    # Bytes are acknowledged when the cluster has them, and an open image costs no cache of 32 MiB.
+    "rbd_cache": "false", "rbd_default_clone_format": "2",
+    "log_to_stderr": "false", "err_to_stderr": "false", "log_file": "",
+}  # fmt: skip
+
+
+class StoreError(Exception):
+    """The block store refused or failed; the sentence names the image."""
+
+
+class StoreExists(StoreError):
+    """The name is taken."""
+
+
+class StoreNotFound(StoreError):
+    """The image or snapshot is not there."""
+
+
+class StoreBusy(StoreError):
+    """The image is open somewhere, or has snapshots or clones: try again later."""
+
+
+class StoreFull(StoreError):
+    """The pool or its quota is full."""
+
+
+class StoreUnavailable(StoreError):
+    """The cluster does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotName:
+    """`pool/image@snapshot`."""
+
+    pool: str
+    image: str
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockInfo:
+    """An image as the store has it: size in bytes, the names of its snapshots, and whether clones of removed snapshots hold it."""
+
+    size: int
+    snapshots: frozenset[str]
+    cloned: bool
+
+
+class Writer(Protocol):
+    """An open image; writes may be buffered until `flush`."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write `data` at `offset` bytes; the image must be large enough."""
+
+    def resize(self, size: int) -> None:
+        """Set the image's size in bytes."""
+
+    def flush(self) -> None:
+        """Wait until everything written is stored.
+
+        Raises StoreError when one write failed.
+        """
+
+
+class BlockStore(Protocol):
+    """What the engines need of a block store. Every call may raise StoreUnavailable and StoreError."""
+
+    def create(self, pool: str, name: str, size: int) -> None:
+        """Make an empty image of `size` bytes. Raises StoreExists."""
+
+    def clone(self, source: SnapshotName, pool: str, name: str) -> None:
+        """Make a copy-on-write clone. Raises StoreExists, StoreNotFound. A process that dies here may leave an empty image."""
+
+    def rename(self, pool: str, name: str, new_name: str) -> None:
+        """Rename in one step, never over another. Raises StoreExists, StoreNotFound."""
+
+    def info(self, pool: str, name: str) -> BlockInfo | None:
+        """What the image is, None where it is not."""
+
+    def resize(self, pool: str, name: str, size: int) -> None:
+        """Set the size in bytes. Raises StoreNotFound."""
+
+    def snapshot(self, pool: str, name: str, snapshot: str) -> None:
+        """Take a snapshot. Raises StoreExists, StoreNotFound."""
+
+    def remove_snapshot(self, pool: str, name: str, snapshot: str) -> None:
+        """Remove a snapshot; its clones live on. Raises StoreNotFound."""
+
+    def remove(self, pool: str, name: str) -> None:
+        """Remove an image without snapshots. Raises StoreBusy, StoreNotFound."""
+
+    def trash(self, pool: str, name: str) -> None:
+        """Take an image's name away; its clones live on. Raises StoreNotFound."""
+
+    def purge(self, pool: str) -> int:
+        """Remove from the trash what has no clones any more; how many images are left in it."""
+
+    def names(self, pool: str) -> list[str]:
+        """The names of all images of a pool, trash excluded, sorted."""
+
+    def writer(self, pool: str, name: str) -> AbstractContextManager[Writer]:
+        """Open an image for writing. Raises StoreNotFound."""
+
+    def read(self, pool: str, name: str, offset: int, length: int, *, snapshot: str, chunk: int = 4 * MIB) -> Iterator[bytes]:
+        """`length` bytes of a snapshot from `offset` in pieces. Raises StoreNotFound at the first piece."""
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (rbd.ImageNotFound, rados.ObjectNotFound) as error:
+        raise StoreNotFound(f"{what}: not found") from error
+    except rbd.ImageExists as error:
+        raise StoreExists(f"{what}: exists") from error
+    except (rbd.ImageBusy, rbd.ImageHasSnapshots) as error:
+        raise StoreBusy(f"{what}: {error}") from error
+    except (rbd.DiskQuotaExceeded, rados.NoSpace) as error:
+        raise StoreFull(f"{what}: the pool is full") from error
+    except (rbd.Timeout, rados.TimedOut, rbd.ConnectionShutdown, rados.InterruptedOrTimeoutError) as error:
+        raise StoreUnavailable(f"{what}: the cluster does not answer") from error
+    except (rbd.Error, rados.Error) as error:
+        raise _by_number(what, error) from error
+
+
+def _by_number(what: str, error: Exception) -> StoreError:
+    number = getattr(error, "errno", None)
+    kinds: dict[int | None, type[StoreError]] = {28: StoreFull, 122: StoreFull, 108: StoreUnavailable, 110: StoreUnavailable}
+    return kinds.get(number, StoreError)(f"{what}: {error}")
+
+
+class Ceph:
+    """A `BlockStore` on a Ceph cluster; one connection per process, made at first use, shared by its threads."""
+
+    def __init__(self, conf: str, user: str, *, timeout: int = 20) -> None:
+        """`conf` is the path of a ceph.conf, `user` a cephx name without `client.`, `timeout` seconds for one operation."""
+        self._conf, self._user, self._timeout = conf, user, timeout
+        self._connections: dict[int, Any] = {}
+        self._pools: dict[tuple[int, str], Any] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """(path of ceph.conf, user) for a child process that opens the cluster itself."""
+        return self._conf, self._user
+
+    def create(self, pool: str, name: str, size: int) -> None:
+        with self._pool(pool) as io, _translated(f"{pool}/{name}"):
+            rbd.RBD().create(io, name, size)
+
+    def clone(self, source: SnapshotName, pool: str, name: str) -> None:
+        with self._pool(source.pool) as parent, self._pool(pool) as io, _translated(f"{pool}/{name}"):
+            rbd.RBD().clone(parent, source.image, source.snapshot, io, name)
+
+    def rename(self, pool: str, name: str, new_name: str) -> None:
+        with self._pool(pool) as io, _translated(f"{pool}/{new_name}"):
+            rbd.RBD().rename(io, name, new_name)
+
+    def info(self, pool: str, name: str) -> BlockInfo | None:
+        try:
+            with self._image(pool, name, read_only=True) as image:
+                snapshots = list(image.list_snaps())
+                own = frozenset(str(s["name"]) for s in snapshots if s["namespace"] == USER_NAMESPACE)
+                return BlockInfo(int(image.size()), own, len(own) < len(snapshots))
+        except StoreNotFound:
+            return None
+
+    def resize(self, pool: str, name: str, size: int) -> None:
+        with self._image(pool, name) as image:
+            image.resize(size)
+
+    def snapshot(self, pool: str, name: str, snapshot: str) -> None:
+        with self._image(pool, name) as image:
+            image.create_snap(snapshot)
+
+    def remove_snapshot(self, pool: str, name: str, snapshot: str) -> None:
+        with self._image(pool, name) as image:
+            image.remove_snap(snapshot)
+
+    def remove(self, pool: str, name: str) -> None:
+        with self._pool(pool) as io, _translated(f"{pool}/{name}"):
+            rbd.RBD().remove(io, name)
+
+    def trash(self, pool: str, name: str) -> None:
+        with self._pool(pool) as io, _translated(f"{pool}/{name}"):
+            rbd.RBD().trash_move(io, name, 0)
+
+    def purge(self, pool: str) -> int:
+        left = 0
+        with self._pool(pool) as io:
+            with _translated(f"trash of {pool}"):
+                entries = [(str(entry["id"]), str(entry["name"])) for entry in rbd.RBD().trash_list(io)]
+            for image_id, name in entries:
+                try:
+                    with _translated(f"trash of {pool}: {name}"):
+                        rbd.RBD().trash_remove(io, image_id, True)
+                except StoreBusy:
+                    left += 1
+                except StoreNotFound:
+                    pass
+        return left
+
+    def names(self, pool: str) -> list[str]:
+        with self._pool(pool) as io, _translated(pool):
+            return sorted(str(name) for name in rbd.RBD().list(io))
+
+    @contextmanager
+    def writer(self, pool: str, name: str) -> Iterator[Writer]:
+        with self._image(pool, name) as image:
+            writer = _CephWriter(image, f"{pool}/{name}")
+            try:
+                yield writer
+            finally:
+                writer.settle()
+
+    def read(self, pool: str, name: str, offset: int, length: int, *, snapshot: str, chunk: int = 4 * MIB) -> Iterator[bytes]:
+        with self._image(pool, name, snapshot=snapshot, read_only=True) as image:
+            end = offset + length
+            while offset < end:
+                piece = image.read(offset, min(chunk, end - offset))
+                if not piece:
+                    raise StoreError(f"{pool}/{name}: ends at {offset} bytes, {end} were expected")
+                offset += len(piece)
+                yield piece
+
+    @contextmanager
+    def _image(self, pool: str, name: str, *, snapshot: str | None = None, read_only: bool = False) -> Iterator[Any]:
+        with self._pool(pool) as io, _translated(f"{pool}/{name}"):
+            with rbd.Image(io, name, snapshot=snapshot, read_only=read_only) as image:
+                yield image
+
+    @contextmanager
+    def _pool(self, pool: str) -> Iterator[Any]:
+        key = (os.getpid(), pool)
+        with self._lock:
+            if key not in self._pools:
+                with _translated(f"pool {pool}"):
+                    self._pools[key] = self._connected().open_ioctx(pool)
+            io = self._pools[key]
+        yield io
+
+    def _connected(self) -> Any:
+        # A connection does not survive a fork; the parent's is kept, so that its destructor does not run here.
+        pid = os.getpid()
+        if pid not in self._connections:
+            timeout = str(self._timeout)
+            conf = {**_CLIENT, "rados_mon_op_timeout": timeout, "rados_osd_op_timeout": timeout, "client_mount_timeout": timeout}
+            connection = rados.Rados(conffile=self._conf, rados_id=self._user, conf=conf)
+            connection.connect()
+            self._connections[pid] = connection
+        return self._connections[pid]
+
+
+class _CephWriter:
+    """Keeps up to PARALLEL_WRITES writes in flight; zeros are not written, for a new image has them."""
+
+    def __init__(self, image: Any, what: str) -> None:
+        self._image, self._what = image, what
+        self._slots = threading.Semaphore(PARALLEL_WRITES)
+        self._failed: list[int] = []
+
+    def write(self, offset: int, data: bytes) -> None:
+        if self._failed:
+            self.flush()
+        if data.count(0) == len(data):
+            return
+        self._slots.acquire()
+        try:
+            with _translated(self._what):
+                self._image.aio_write(data, offset, self._done)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _done(self, completion: Any) -> None:
+        result = completion.get_return_value()
+        if result < 0:
+            self._failed.append(-result)
+        self._slots.release()
+
+    def resize(self, size: int) -> None:
+        with _translated(self._what):
+            self._image.resize(size)
+
+    def settle(self) -> None:
+        """Wait for the writes in flight, whatever came of them."""
+        for _ in range(PARALLEL_WRITES):
+            self._slots.acquire()
+        self._slots.release(PARALLEL_WRITES)
+
+    def flush(self) -> None:
+        self.settle()
+        if self._failed:
+            number = self._failed[0]
+            raise _by_number(self._what, OSError(number, os.strerror(number)))
+        with _translated(self._what):
+            self._image.flush()
+
+
+def make_whole(blocks: BlockStore, pool: str, partial: str, name: str) -> None:
+    """Give the finished image `partial` its lasting name; one that has the name already is whole, and wins."""
+    try:
+        blocks.rename(pool, partial, name)
+    except StoreExists:
+        ensure_gone(blocks, pool, partial)
+
+
+def ensure_gone(blocks: BlockStore, pool: str, name: str) -> None:
+    """Remove an image and its snapshots; one that has clones goes to the trash, from which `purge` removes it after them.
+
+    Raises StoreBusy while it is open somewhere.
+    """
+    info = blocks.info(pool, name)
+    for snapshot in sorted(info.snapshots) if info else ():
+        try:
+            blocks.remove_snapshot(pool, name, snapshot)
+        except StoreNotFound:
+            continue
+    info = blocks.info(pool, name)
+    try:
+        if info is not None and info.cloned:
+            blocks.trash(pool, name)
+        else:
+            # Also what `info` cannot open: an image that a dying process had half made is in the directory all the same.
+            blocks.remove(pool, name)
+    except StoreNotFound:
+        return
+
+
+def ensure_snapshot(blocks: BlockStore, pool: str, name: str, snapshot: str) -> None:
+    """Take a snapshot unless it is there. Raises StoreNotFound where the image is not."""
+    try:
+        blocks.snapshot(pool, name, snapshot)
+    except StoreExists:
+        return
