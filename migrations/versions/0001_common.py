@@ -69,7 +69,7 @@ def upgrade() -> None:
         sa.Column("system_identifier", sa.Text(), nullable=False),
         sa.Column("timeline", sa.Integer(), nullable=False),
         sa.Column("sweeping", sa.Boolean(), nullable=False, server_default=sa.true()),
-        sa.CheckConstraint("only", name="ck_epoch_only"),
+        sa.CheckConstraint('"only"', name="ck_epoch_only"),
         schema="common",
     )
     op.create_table(
