@@ -1,0 +1,28 @@
+"""Block stores for the contract suites: the in-memory twin, and a real Ceph.
+
+`WOLKE_TEST_CEPH=CONF:USER` names a cluster that is there; without it one is started in a directory of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from common.rbd import BlockStore, Ceph
+from common.rbd_memory import Memory
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[Ceph]:
+    conf, _, user = os.environ["WOLKE_TEST_CEPH"].rpartition(":")
+    yield Ceph(conf, user, timeout=30)
+
+
+@pytest.fixture(params=["memory", "ceph"])
+def blocks(request: pytest.FixtureRequest) -> BlockStore:
+    if request.param == "memory":
+        return Memory()
+    store: BlockStore = request.getfixturevalue("ceph")
+    return store
