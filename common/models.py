@@ -14,7 +14,7 @@ NOW = text("common.now()")
 
 
 class Job(Base):
-    """Work that is due: at most one row per subject; done is gone. ARCHITECTURE §4 gives the rules."""
+    """Work that is due: at most one row per subject; done is gone; `due_at` NULL is parked. ARCHITECTURE §4 gives the rules."""
 
     __tablename__ = "job"
     __table_args__ = (
@@ -29,7 +29,7 @@ class Job(Base):
     data: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     fence: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     lease_until: Mapped[datetime | None]
-    due_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    due_at: Mapped[datetime | None] = mapped_column(server_default=NOW)
     tries: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     deadline_at: Mapped[datetime | None]
     error: Mapped[str | None]

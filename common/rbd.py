@@ -247,9 +247,9 @@ class Ceph:
 
     @contextmanager
     def _image(self, pool: str, name: str, *, snapshot: str | None = None, read_only: bool = False) -> Iterator[Any]:
-        with self._pool(pool) as io, _translated(f"{pool}/{name}"):
-            with rbd.Image(io, name, snapshot=snapshot, read_only=read_only) as image:
-                yield image
+        opened = f"{pool}/{name}"
+        with self._pool(pool) as io, _translated(opened), rbd.Image(io, name, snapshot=snapshot, read_only=read_only) as image:
+            yield image
 
     @contextmanager
     def _pool(self, pool: str) -> Iterator[Any]:

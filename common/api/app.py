@@ -84,7 +84,7 @@ def serve_request(
         except Exception as error:  # the outermost frame: whatever it is becomes an answer in the API's shape
             fail(service, http, response, error)
         finally:
-            metrics.REQUESTS.labels(service.name, name, http.method, response.status[:3]).observe(time.perf_counter() - started)
+            metrics.REQUESTS.labels(service.name, name, http.method, str(response.status)[:3]).observe(time.perf_counter() - started)
     _common_headers(service, http, response, request_id)
 
 
@@ -309,9 +309,9 @@ class _Missing:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def sink(self, http: falcon.Request, response: falcon.Response, **_parts: str) -> None:
+    def sink(self, req: falcon.Request, resp: falcon.Response, **_parts: str) -> None:
         """Refuse."""
         request_id = "req-" + str(uuid.uuid4())
         error = errors.NotFound("The resource could not be found.")
-        fail(self._service, http, response, error)
-        _common_headers(self._service, http, response, request_id)
+        fail(self._service, req, resp, error)
+        _common_headers(self._service, req, resp, request_id)

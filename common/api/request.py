@@ -111,7 +111,7 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """A request header."""
-        return cast("str | None", self.http.get_header(name))
+        return self.http.get_header(name)
 
     def may(self, action: str) -> bool:
         """Whether policy allows `action` (a guarded field's) to the actor."""

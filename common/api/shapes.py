@@ -6,7 +6,7 @@ import functools
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jsonschema
@@ -20,8 +20,8 @@ FORMATS = FormatChecker(formats=())
 SHOWN = 200
 
 
-def _format(name: str) -> Any:
-    return FORMATS.checks(name, raises=(ValueError, TypeError, AddrFormatError))
+def _format(name: str) -> Callable[[Callable[[object], bool]], Callable[[object], bool]]:
+    return FORMATS.checks(name, raises=(ValueError, TypeError, AddrFormatError))  # type: ignore[return-value]
 
 
 @_format("uuid")
@@ -104,7 +104,7 @@ def _x_integer(_validator: Any, bounds: Mapping[str, int], instance: object, _sc
             yield jsonschema.ValidationError(f"{instance} is greater than the maximum of {bounds['maximum']}")
 
 
-_Validator = jsonschema.validators.extend(Draft202012Validator, {"x-integer": _x_integer})
+_Validator: Any = jsonschema.validators.extend(Draft202012Validator, {"x-integer": _x_integer})  # type: ignore[no-untyped-call]
 
 
 @functools.lru_cache(maxsize=1024)

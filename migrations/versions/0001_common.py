@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("data", postgresql.JSONB(), nullable=False, server_default="{}"),
         sa.Column("fence", sa.BigInteger(), nullable=False, server_default="0"),
         sa.Column("lease_until", sa.DateTime(timezone=True)),
-        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("common.now()")),
+        sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("common.now()")),
         sa.Column("tries", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("deadline_at", sa.DateTime(timezone=True)),
         sa.Column("error", sa.Text()),

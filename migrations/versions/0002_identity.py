@@ -74,11 +74,12 @@ def _owners() -> None:
     _index("project", "parent_id")
     _create(
         "user", _key(), _name(), _ref("domain_id", "project", cascade=False), sa.Column("default_project_id", sa.String(64)),
-        _moment("created_at", now=True), *_guarded(), sa.UniqueConstraint("domain_id", "name", name="uq_user_domain_id_name"),
+        _moment("password_expires_at", null=True), _moment("created_at", now=True), *_guarded(),
+        sa.UniqueConstraint("domain_id", "name", name="uq_user_domain_id_name"),
     )  # fmt: skip
     _create(
         "password", _serial(), _ref("user_id", "user"), sa.Column("hash", sa.Text(), nullable=False), _flag("self_service", "false"),
-        _moment("created_at", now=True), _moment("expires_at", null=True),
+        _moment("created_at", now=True),
     )  # fmt: skip
     _index("password", "user_id", "id")
     _create(

@@ -1,0 +1,62 @@
+"""`wolke-manage`: what an operator does by hand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from common import config, log
+from common.cmd import SERVICES, process, room
+from common.config import CONF
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    options, words = process.split(sys.argv[1:] if arguments is None else arguments)
+    config.load(options, program="wolke-manage")
+    log.setup("wolke-manage", CONF.log_level)
+    parser = argparse.ArgumentParser(prog="wolke-manage", description="Operate a Wolke cloud. --config-file FILE comes first.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_db(commands)
+    for name in SERVICES:
+        module = room(name, "manage")
+        if module is not None:
+            module.add_commands(commands)
+    asked = parser.parse_args(words)
+    return int(asked.func(asked) or 0)
+
+
+def _add_db(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    db = commands.add_parser("db", help="the database's tables").add_subparsers(metavar="COMMAND", required=True)
+    upgrade = db.add_parser("upgrade", help="bring tables and grants to this version")
+    upgrade.add_argument("revision", nargs="?", default="head")
+    upgrade.set_defaults(func=_upgrade)
+    downgrade = db.add_parser("downgrade", help="go back to an older version")
+    downgrade.add_argument("revision")
+    downgrade.set_defaults(func=_downgrade)
+
+
+def _upgrade(asked: argparse.Namespace) -> int:
+    from migrations import command
+
+    command.upgrade(_owner_url(), asked.revision)
+    return 0
+
+
+def _downgrade(asked: argparse.Namespace) -> int:
+    from migrations import command
+
+    command.downgrade(_owner_url(), asked.revision)
+    return 0
+
+
+def _owner_url() -> str:
+    url = CONF.database.owner_connection or CONF.database.connection
+    if not url:
+        sys.exit("[database] owner_connection is not set in the configuration")
+    return str(url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
