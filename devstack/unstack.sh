@@ -1,0 +1,31 @@
+#!/bin/bash
+# unstack.sh: end everything that stack.sh started and remove all it made but the caches.
+set -euo pipefail
+. "$(dirname "$0")/lib/common.sh"
+. "$DEVSTACK/lib/cgroup.sh"
+[ "$(id -u)" = 0 ] || die "unstack.sh must run as root"
+
+# The supervisor first, then whatever is left in our control groups: nothing of it is wanted again.
+end_processes() {
+    local pids
+    for _ in $(seq 100); do
+        pids=$(group_pids); [ -n "$pids" ] || return 0
+        # shellcheck disable=SC2086
+        kill -KILL $pids 2>/dev/null || true
+        sleep 0.1
+    done
+    die "still alive: $pids"
+}
+
+release_namespaces() {
+    local name file
+    for file in "$S"/ns/*.mnt "$S"/ns/*.uts "$S"/ns/*.cgroup; do [ ! -e "$file" ] || umount -l "$file" 2>/dev/null || true; done
+    while mountpoint -q "$S/ns"; do umount -l "$S/ns"; done
+    for name in $(ip netns list | awk '$1 ~ /^wk-(fab|ctl|out|hv[0-9]+)$/ {print $1}'); do ip netns del "$name"; done
+}
+
+end_processes
+release_namespaces
+group_remove
+rm -rf --one-file-system "$S"
+echo "nothing of $S is left; the caches stay in $WOLKE_CACHE"
