@@ -11,7 +11,8 @@ import pytest
 
 from common.rbd import MIB, BlockStore, Ceph, SnapshotName, StoreError, StoreExists, StoreNotFound
 from image.engine import qemu_img
-from image.engine.store import SNAPSHOT, ImageStore, data_name, partial_twin_name, twin_name
+from image.engine.store import ImageStore
+from image.names import SNAPSHOT, data_name, partial_twin_name, twin_name
 
 
 @pytest.fixture

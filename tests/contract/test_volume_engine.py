@@ -7,7 +7,8 @@ import uuid
 import pytest
 
 from common.rbd import MIB, BlockStore, SnapshotName, StoreBusy, StoreNotFound
-from volume.engine.store import VolumeStore, volume_name
+from volume.engine.store import VolumeStore
+from volume.names import volume_name
 
 
 @pytest.fixture

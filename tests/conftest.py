@@ -1,0 +1,34 @@
+"""Fixtures of every test: a PostgreSQL of the run's own, and a fresh migrated database for each test that asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from common.db import Database
+from tests.support.api import Tokens
+from tests.support.postgres import Postgres, running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The run's PostgreSQL."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def db(postgres: Postgres) -> Iterator[Database]:
+    """A database of this test's own, migrated to the head, as its owner."""
+    name = postgres.fresh()
+    made = Database(postgres.url(name), pool_size=10)
+    yield made
+    made.close()
+    postgres.drop(name)
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    """Who bears which token."""
+    return Tokens()

@@ -1,0 +1,106 @@
+"""A PostgreSQL of the test run's own: on a unix socket in a temporary folder, gone at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+ROLES = ("wolke_owner", "wolke_identity", "wolke_api", "wolke_worker", "wolke_ovn")
+SETTINGS = {
+    "listen_addresses": "''", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
+    "shared_buffers": "64MB", "max_wal_size": "256MB", "autovacuum": "off", "log_min_messages": "fatal",
+}  # fmt: skip
+
+
+class Postgres:
+    """A running server; `url(database, role)` reaches it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._bin = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        self._count = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """initdb on first use, then start and wait for it."""
+        if not (self.folder / "data").exists():
+            self._as_postgres(str(self._bin / "initdb"), "-D", f"{self.folder}/data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")  # fmt: skip
+        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = [str(self._bin / "postgres"), "-D", f"{self.folder}/data", "-k", str(self.folder), *options]
+        self.process = subprocess.Popen(self._user(command), stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("ab"), start_new_session=True)  # fmt: skip
+        engine = create_engine(self.url("postgres", "postgres"))
+        for _ in range(300):
+            with contextlib.suppress(Exception), engine.connect():
+                break
+            time.sleep(0.05)
+        else:
+            raise RuntimeError((self.folder / "log").read_text()[-2000:])
+        engine.dispose()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it at once (SIGINT: fast shutdown), and wait."""
+        if self.process is not None:
+            pid = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+            os.kill(pid, how)
+            self.process.wait(30)
+            self.process = None
+
+    def url(self, database: str, role: str = "wolke_owner") -> str:
+        """SQLAlchemy's URL for `database` as `role`."""
+        return f"postgresql+psycopg://{role}@/{database}?host={self.folder}"
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run one statement as the superuser, outside a transaction."""
+        engine = create_engine(self.url(database, "postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+    def fresh(self, template: str = "wolke_template") -> str:
+        """The name of a new database copied from `template`."""
+        self._count += 1
+        name = f"t{os.getpid()}_{self._count}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER wolke_owner STRATEGY FILE_COPY")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is connected."""
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _user(self, command: list[str]) -> list[str]:
+        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *command] if os.geteuid() == 0 else command
+
+    def _as_postgres(self, *command: str) -> None:
+        subprocess.run(self._user(list(command)), check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Postgres]:
+    """A server with Wolke's roles, and `wolke_template` migrated to the head."""
+    from migrations import command
+
+    folder = Path(tempfile.mkdtemp(prefix="wpg", dir="/tmp"))
+    if os.geteuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    server = Postgres(folder)
+    try:
+        server.start()
+        for role in ROLES:
+            server.execute(f"CREATE ROLE {role} LOGIN")
+        server.execute("CREATE DATABASE wolke_template OWNER wolke_owner")
+        command.upgrade(server.url("wolke_template"))
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)

@@ -1,0 +1,119 @@
+"""Builders for the agent's tests: documents, and a whole host in memory whose clock the test moves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from compute.agent.apply import Applier
+from compute.agent.document import Document, parse
+from compute.agent.memory import MemoryConsoles, MemoryHypervisor, MemoryNamespaces, MemorySwitch
+from compute.agent.observe import Host, Ledger, observe
+from compute.agent.observed import Observed
+from compute.agent.plan import Action, plan
+from compute.agent.report import make
+from compute.agent.signing import canonical
+
+SERVER = "5e000000-0000-4000-8000-000000000001"
+OTHER = "5e000000-0000-4000-8000-000000000002"
+NETWORK = "4e000000-0000-4000-8000-000000000001"
+PORT = "90000000-0000-4000-8000-000000000001"
+
+
+def disk(id: str = "root", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": id, "generation": 1, "serial": id[:20], "device": "vda" if id == "root" else "vdb", "boot": id == "root", "desired": "present",
+        "detach_deadline_s": 60, "pool": "vms", "image": f"{id}_disk", "size_gib": 1, "limits": {}, **changes,
+    }  # fmt: skip
+
+
+def nic(port_id: str = PORT, **changes: Any) -> dict[str, Any]:
+    return {
+        "port_id": port_id, "generation": 1, "mac": "fa:16:3e:00:00:01", "tap": f"tap{port_id[:11]}", "mtu": 1442, "network_id": NETWORK,
+        "fixed_ips": [{"ip": "10.0.0.11", "prefix": 24, "version": 4}], **changes,
+    }  # fmt: skip
+
+
+def server(id: str = SERVER, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": id, "generation": 1, "name": "vm", "project_id": "p", "user_id": "u", "hostname": "vm", "desired": "running", "reboots": 0,
+        "reboot_type": "SOFT", "startable": True, "vcpus": 1, "memory_mib": 128, "machine": {"firmware": "bios"}, "disks": [disk()],
+        "nics": [nic()], "metadata": {"meta": {}, "public_keys": {}}, **changes,
+    }  # fmt: skip
+
+
+def network(id: str = NETWORK, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": id, "mtu": 1442, "metadata_port": {"id": f"md-{id}", "mac": "fa:16:3e:00:00:fe", "ips": ["10.0.0.2"]}, **changes,
+    }  # fmt: skip
+
+
+def raw_document(*servers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    rest = {
+        "epoch": 1, "host": {"id": "h", "name": "hv1", "chassis": "hv1"}, "servers": list(servers), "networks": [], "questions": [], **changes,
+    }  # fmt: skip
+    return {**rest, "digest": hashlib.sha256(canonical(rest)).hexdigest()}
+
+
+def document(*servers: dict[str, Any], **changes: Any) -> Document:
+    return parse(raw_document(*servers, **changes))
+
+
+class World:
+    """A host in memory, its agent's parts in one thread, and a clock."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.authority = True
+        self.hypervisor = MemoryHypervisor()
+        self.switch = MemorySwitch()
+        self.namespaces = MemoryNamespaces()
+        self.consoles = MemoryConsoles()
+        self.host = Host(self.hypervisor, self.switch, self.namespaces, self.consoles)
+        self.desired = document()
+        self.agent_dies()
+
+    def agent_dies(self) -> None:
+        """What the agent remembers is gone; the host is as it was."""
+        self.ledger = Ledger(lambda: self.now)
+        self.applier = Applier(self.host, self.ledger, lambda: self.authority, lambda: self.now)
+
+    def wish(self, *servers: dict[str, Any], **changes: Any) -> None:
+        self.desired = document(*servers, **changes)
+
+    def observe(self) -> Observed:
+        return observe(self.host, self.ledger, self.desired, 60.0)
+
+    def plan(self) -> list[Action]:
+        return plan(self.desired, self.observe(), self.now, authority=self.authority)
+
+    def step(self) -> list[Action]:
+        """One look; returns what was done."""
+        actions = self.plan()
+        for subject in dict.fromkeys(action.subject for action in actions):
+            self.applier.run(self.desired, [action for action in actions if action.subject == subject])
+        return actions
+
+    def settle(self, rounds: int = 12) -> list[Action]:
+        """Look until there is nothing to do; returns all that was done."""
+        done: list[Action] = []
+        for _ in range(rounds):
+            actions = self.step()
+            if not actions:
+                return done
+            done += actions
+        raise AssertionError(f"not settled after {rounds} rounds: {actions}")
+
+    def settle_in_time(self, seconds: float = 600.0, until: Callable[[], bool] = lambda: False) -> None:
+        """Look once a second for so long, or until it holds."""
+        end = self.now + seconds
+        while self.now < end and not until():
+            self.step()
+            self.now += 1.0
+
+    def report(self) -> dict[str, Any]:
+        return make(self.desired, self.observe(), self.now, authority=self.authority, address="172.31.0.11", resources={})
+
+    def reported(self, id: str = SERVER) -> dict[str, Any]:
+        return next(entry for entry in self.report()["servers"] if entry["id"] == id)
