@@ -105,7 +105,7 @@ class Server(Identified, Desired, Base):
     """A server. `desired` is running, stopped or absent; the flavor's figures are kept as they were at its creation.
 
     disk_ready, prepared: facts written by the create flow (root disk whole; ports bound, the host may start it).
-    observed_*, pending_reason, launched_at: facts written by the host's reports alone.
+    observed_state, observed_reboots, reported_generation, pending_reason, launched_at: facts written by the host's reports alone.
     hidden: to be removed while its host does not answer; the API shows it no more.
     """
 
@@ -148,6 +148,7 @@ class Server(Identified, Desired, Base):
     prepared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=NO)
     hidden: Mapped[bool] = mapped_column(Boolean, default=False, server_default=NO)
     observed_state: Mapped[str | None] = mapped_column(String(16))
+    reported_generation: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     observed_reboots: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     pending_reason: Mapped[str | None]
     launched_at: Mapped[datetime | None]

@@ -106,6 +106,7 @@ def upgrade() -> None:
         sa.Column("prepared", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("hidden", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("observed_state", sa.String(length=16), nullable=True),
+        sa.Column("reported_generation", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("observed_reboots", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pending_reason", sa.Text(), nullable=True),
         sa.Column("launched_at", sa.DateTime(timezone=True), nullable=True),
