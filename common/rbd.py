@@ -18,6 +18,7 @@ import rbd  # type: ignore[import-not-found,unused-ignore]
 
 MIB = 1 << 20
 PARALLEL_WRITES = 4
+NOTE = "wolke.note"
 USER_NAMESPACE = rbd.RBD_SNAP_NAMESPACE_TYPE_USER
 _CLIENT = {
     # Bytes are acknowledged when the cluster has them, and an open image costs no cache of 32 MiB.
@@ -61,11 +62,16 @@ class SnapshotName:
 
 @dataclass(frozen=True, slots=True)
 class BlockInfo:
-    """An image as the store has it: size in bytes, the names of its snapshots, and whether clones of removed snapshots hold it."""
+    """An image as the store has it: size in bytes, the names of its snapshots, whether clones of removed snapshots hold it.
+
+    `opened` tells whether a client has it open for writing (a dead one counts for up to 30 s); `note` is what `note` last said.
+    """
 
     size: int
     snapshots: frozenset[str]
     cloned: bool
+    opened: bool
+    note: str
 
 
 class Writer(Protocol):
@@ -107,6 +113,9 @@ class BlockStore(Protocol):
 
     def remove_snapshot(self, pool: str, name: str, snapshot: str) -> None:
         """Remove a snapshot; its clones live on. Raises StoreNotFound."""
+
+    def note(self, pool: str, name: str, text: str) -> None:
+        """Keep a few words with the image. Raises StoreNotFound."""
 
     def remove(self, pool: str, name: str) -> None:
         """Remove an image without snapshots. Raises StoreBusy, StoreNotFound."""
@@ -183,7 +192,8 @@ class Ceph:
             with self._image(pool, name, read_only=True) as image:
                 snapshots = list(image.list_snaps())
                 own = frozenset(str(s["name"]) for s in snapshots if s["namespace"] == USER_NAMESPACE)
-                return BlockInfo(int(image.size()), own, len(own) < len(snapshots))
+                opened, note = bool(list(image.watchers_list())), dict(image.metadata_list()).get(NOTE, "")
+                return BlockInfo(int(image.size()), own, len(own) < len(snapshots), opened, note)
         except StoreNotFound:
             return None
 
@@ -198,6 +208,10 @@ class Ceph:
     def remove_snapshot(self, pool: str, name: str, snapshot: str) -> None:
         with self._image(pool, name) as image:
             image.remove_snap(snapshot)
+
+    def note(self, pool: str, name: str, text: str) -> None:
+        with self._image(pool, name) as image:
+            image.metadata_set(NOTE, text)
 
     def remove(self, pool: str, name: str) -> None:
         with self._pool(pool) as io, _translated(f"{pool}/{name}"):

@@ -24,6 +24,7 @@ class _Image:
     snapshots: dict[int, tuple[str, _Snapshot]] = field(default_factory=dict)
     parent: tuple[_Image, int] | None = None
     opened: int = 0
+    note: str = ""
 
     def find(self, name: str) -> int | None:
         return next((key for key, (n, s) in self.snapshots.items() if n == name and not s.trashed), None)
@@ -69,7 +70,7 @@ class Memory:
             if image is None:
                 return None
             own = frozenset(n for n, s in image.snapshots.values() if not s.trashed)
-            return BlockInfo(len(image.content), own, len(own) < len(image.snapshots))
+            return BlockInfo(len(image.content), own, len(own) < len(image.snapshots), image.opened > 0, image.note)
 
     def resize(self, pool: str, name: str, size: int) -> None:
         self.before("resize")
@@ -93,6 +94,11 @@ class Memory:
                 image.snapshots[key][1].trashed = True
             else:
                 del image.snapshots[key]
+
+    def note(self, pool: str, name: str, text: str) -> None:
+        self.before("note")
+        with self._lock:
+            self._get(pool, name).note = text
 
     def remove(self, pool: str, name: str) -> None:
         self.before("remove")

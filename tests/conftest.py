@@ -6,9 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.config import CONF
 from common.db import Database
 from tests.support.api import Tokens
 from tests.support.postgres import Postgres, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def options() -> None:
+    """Every option at its default, whatever this machine's configuration says."""
+    CONF([], project="wolke-tests", default_config_files=[], default_config_dirs=[])
 
 
 @pytest.fixture(scope="session")

@@ -88,10 +88,8 @@ def serve_request(
     _common_headers(service, http, response, request_id)
 
 
-def _checked(
-    service: Service, operations: list[Operation], http: falcon.Request, request_id: str, parts: dict[str, str]
-) -> Request:
-    version = service.microversions.negotiate(lambda header: http.get_header(header)) if service.microversions else None
+def _checked(service: Service, operations: list[Operation], http: falcon.Request, request_id: str, parts: dict[str, str]) -> Request:
+    version = service.microversions.negotiate(http.get_header) if service.microversions else None
     http.context.version = version
     possible = [item for item in operations if item.covers(version)]
     if not possible:
@@ -126,7 +124,7 @@ def _authenticate(service: Service, operation: Operation, request: Request) -> N
             if operation.token:
                 raise
     elif operation.token:
-        raise errors.Unauthorized()
+        raise errors.Unauthorized
     project_id = request.path.get("project_id")
     if operation.token and project_id is not None and service.prefixes != ("",) and "{project_id}" in service.prefixes[0]:
         actor = request.actor

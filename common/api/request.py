@@ -74,7 +74,7 @@ class Request:
     def actor(self) -> Actor:
         """Who asks. Raises Unauthorized where the operation takes no token and none came."""
         if self._actor is None:
-            raise Unauthorized()
+            raise Unauthorized
         return self._actor
 
     @property

@@ -21,7 +21,7 @@ SHOWN = 200
 
 
 def _format(name: str) -> Callable[[Callable[[object], bool]], Callable[[object], bool]]:
-    return FORMATS.checks(name, raises=(ValueError, TypeError, AddrFormatError))  # type: ignore[return-value]
+    return FORMATS.checks(name, raises=(ValueError, TypeError, AddrFormatError))
 
 
 @_format("uuid")

@@ -108,9 +108,7 @@ class Flow(Generic[S]):
     def locked(self, tx: Tx, subject_id: str) -> S | None:
         """The subject's row, locked and read afresh."""
         model = cast(Any, self.subject)
-        found = tx.execute(
-            select(model).where(model.id == subject_id).with_for_update(of=model).execution_options(populate_existing=True)
-        )
+        found = tx.execute(select(model).where(model.id == subject_id).with_for_update(of=model).execution_options(populate_existing=True))
         return cast("S | None", found.unique().scalar_one_or_none())
 
     def current(self, tx: Tx, subject_id: str) -> S | None:

@@ -143,7 +143,14 @@ def _write_fault(tx: Tx, run: Run[Any], subject: Any, outcome: Fail) -> None:
 def _changes(run: Run[Any], outcome: Outcome, lease_seconds: float) -> dict[str, Any]:
     if isinstance(outcome, Goto):
         lease = clock() + literal(timedelta(seconds=lease_seconds), Interval())
-        return {"step": outcome.step, "data": {**run.data, **outcome.data}, "due_at": clock(), "tries": 1, "error": None, "lease_until": lease}
+        return {
+            "step": outcome.step,
+            "data": {**run.data, **outcome.data},
+            "due_at": clock(),
+            "tries": 1,
+            "error": None,
+            "lease_until": lease,
+        }
     if isinstance(outcome, Wait):
         due = clock() + literal(timedelta(seconds=outcome.seconds), Interval())
         return {"data": {**run.data, **outcome.data}, "due_at": due, "tries": 0, "error": outcome.reason, "lease_until": None}

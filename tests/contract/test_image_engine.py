@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from common.clock import Deadline
 from common.rbd import MIB, BlockStore, Ceph, SnapshotName, StoreError, StoreExists, StoreNotFound
 from image.engine import qemu_img
-from image.engine.store import ImageStore
+from image.engine.convert import Converter
+from image.engine.store import ImageStore, Progress
 from image.names import SNAPSHOT, data_name, partial_twin_name, twin_name
 
 
@@ -68,6 +71,11 @@ def test_the_twin_appears_whole_or_not_at_all(store: ImageStore, image_id: str) 
     with store.writer(name) as writer:
         writer.write(MIB, b"raw")
         writer.flush()
+        assert store.progress(image_id, 3) == Progress(running=True)
+    assert store.progress(image_id, 3) == Progress()
+    store.finish_twin(name)
+    store.finish_twin(name)
+    assert store.progress(image_id, 3) == Progress(whole=True)
     store.commit_twin(image_id, 3)
     store.commit_twin(image_id, 3)
     assert store.has_twin(image_id) and store.names_of(image_id) == [twin_name(image_id)]
@@ -76,7 +84,7 @@ def test_the_twin_appears_whole_or_not_at_all(store: ImageStore, image_id: str) 
 
 def test_the_first_twin_wins(store: ImageStore, image_id: str) -> None:
     for fence in (1, 2):
-        store.prepare_twin(image_id, fence, MIB * fence)
+        store.finish_twin(store.prepare_twin(image_id, fence, MIB * fence))
     store.commit_twin(image_id, 2)
     store.commit_twin(image_id, 1)
     assert store.size(twin_name(image_id)) == 2 * MIB
@@ -122,15 +130,21 @@ def qcow2(tmp_path: Path) -> Callable[[bytes], bytes]:
     return make
 
 
+def settled(store: ImageStore, image_id: str, fence: int) -> Progress:
+    deadline = Deadline(60)
+    while not deadline.passed:
+        progress = store.progress(image_id, fence)
+        if progress.whole or progress.failure:
+            return progress
+        threading.Event().wait(0.05)
+    raise AssertionError("the conversion did not end")
+
+
 def test_qemu_img_converts_inside_the_cluster(ceph: Ceph, image_id: str, qcow2: Callable[[bytes], bytes]) -> None:
     store, raw = ImageStore(ceph), bytes(range(256)) * 4096 + bytes(4 * MIB) + b"end" + bytes(509)
     put(store, image_id, qcow2(raw))
-    target = store.prepare_twin(image_id, 1, len(raw))
-    conversion = qemu_img.start(ceph, store.pool, image_id, target)
-    try:
-        assert conversion.wait(60)
-    finally:
-        conversion.stop()
+    assert Converter(store).begin(image_id, store.prepare_twin(image_id, 1, len(raw)))
+    assert settled(store, image_id, 1).whole
     store.commit_twin(image_id, 1)
     assert b"".join(store.read(twin_name(image_id), 0, len(raw))) == raw
     store.ensure_only(image_id)
@@ -139,14 +153,14 @@ def test_qemu_img_converts_inside_the_cluster(ceph: Ceph, image_id: str, qcow2: 
 def test_qemu_img_says_why_it_failed(ceph: Ceph, image_id: str) -> None:
     store = ImageStore(ceph)
     put(store, image_id, b"QFI\xfb" + bytes(600))
-    target = store.prepare_twin(image_id, 1, MIB)
-    conversion = qemu_img.start(ceph, store.pool, image_id, target)
-    try:
-        with pytest.raises(StoreError, match="qemu-img ended with 1: .*qcow"):
-            conversion.wait(60)
-    finally:
-        conversion.stop()
+    assert Converter(store).begin(image_id, store.prepare_twin(image_id, 1, MIB))
+    assert "qcow" in settled(store, image_id, 1).failure
     store.ensure_only(image_id)
+
+
+def test_a_converter_takes_no_more_than_it_is_allowed(ceph: Ceph, image_id: str) -> None:
+    store = ImageStore(ceph)
+    assert not Converter(store, at_once=0).begin(image_id, "anything")
 
 
 def test_names_that_mean_something_to_qemu_are_refused() -> None:

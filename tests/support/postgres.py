@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 
 ROLES = ("wolke_owner", "wolke_identity", "wolke_api", "wolke_worker", "wolke_ovn")
 SETTINGS = {
-    "listen_addresses": "''", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
+    "listen_addresses": "", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
     "shared_buffers": "64MB", "max_wal_size": "256MB", "autovacuum": "off", "log_min_messages": "fatal",
 }  # fmt: skip
 
@@ -37,7 +37,8 @@ class Postgres:
             self._as_postgres(str(self._bin / "initdb"), "-D", f"{self.folder}/data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")  # fmt: skip
         options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         command = [str(self._bin / "postgres"), "-D", f"{self.folder}/data", "-k", str(self.folder), *options]
-        self.process = subprocess.Popen(self._user(command), stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("ab"), start_new_session=True)  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self._user(command), stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
         engine = create_engine(self.url("postgres", "postgres"))
         for _ in range(300):
             with contextlib.suppress(Exception), engine.connect():
@@ -50,8 +51,7 @@ class Postgres:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it at once (SIGINT: fast shutdown), and wait."""
         if self.process is not None:
-            pid = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
-            os.kill(pid, how)
+            self.process.send_signal(how)  # setpriv has become the postmaster
             self.process.wait(30)
             self.process = None
 
