@@ -1,7 +1,8 @@
 #!/bin/bash
-# stack.sh [--hosts N] [--engines-only] [--skip STEP]…: the whole cloud on this machine, as root. Idempotent.
+# stack.sh [OPTION]…: the whole cloud on this machine, as root. Idempotent.
 #
 #   --hosts N        hypervisors (default 2)
+#   --prepare        only packages, virtual environment and guest image
 #   --engines-only   stop before Wolke's own processes
 #   --skip STEP      leave a step out, named as it is printed
 #   --no-boot        do not boot a server at the end
@@ -10,13 +11,14 @@ set -euo pipefail
 . "$(dirname "$0")/lib/common.sh"
 for part in cgroup service packages netns postgres rabbit ceph ovn host wolke; do . "$DEVSTACK/lib/$part.sh"; done
 
-HOSTS=2 ENGINES_ONLY= BOOT=1 SKIP=" "
+HOSTS=2 PREPARE='' ENGINES_ONLY='' BOOT=1 SKIP=" "
 while [ $# -gt 0 ]; do case $1 in
     --hosts) HOSTS=${2:?--hosts wants a number}; shift 2;;
+    --prepare) PREPARE=1; shift;;
     --engines-only) ENGINES_ONLY=1; shift;;
-    --no-boot) BOOT=; shift;;
+    --no-boot) BOOT=''; shift;;
     --skip) SKIP="$SKIP${2:?--skip wants the name of a step} "; shift 2;;
-    -h|--help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit;;
+    -h|--help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit;;
     *) die "unknown option $1 (--help lists them)";;
 esac; done
 [ "$(id -u)" = 0 ] || die "stack.sh must run as root"
@@ -56,7 +58,9 @@ chassis_registered() { local host; for host in $NAMES; do until_ok 60 chassis_kn
 
 echo "Wolke in $S"
 try packages packages
-together "try venv venv" "try guest-image guest_image" "try fabric fabric"
+together "try venv venv" "try guest-image guest_image"
+[ ! $PREPARE ] || exit 0
+try fabric fabric
 try host-files hosts_files
 try supervisor supervise
 together chain_sql chain_bus chain_ceph chain_ovn chain_hosts

@@ -36,7 +36,7 @@ step() {
 # together CHAIN…: run shell functions side by side; each is a chain of steps and stops at its first failure.
 together() {
     local chain failed=0 pids=()
-    for chain in "$@"; do (set -e; $chain) & pids+=($!); done
+    for chain in "$@"; do (set -e; eval "$chain") & pids+=($!); done
     for chain in "${pids[@]}"; do wait "$chain" || failed=1; done
     [ $failed = 0 ] || die "a step failed: see above; a second run goes on from there"
 }

@@ -33,7 +33,7 @@ venv() {
         # libvirt-python has no wheel to fetch: one is built and kept
         ls "$WOLKE_CACHE"/wheels/libvirt_python-*.whl >/dev/null 2>&1 || "$PY" -m pip -q show libvirt-python >/dev/null 2>&1 ||
             "$PY" -m pip -q wheel --no-deps -w "$WOLKE_CACHE/wheels" libvirt-python
-        "$PY" -m pip -q install --find-links "$WOLKE_CACHE/wheels" -e "$CHECKOUT[test]"
+        "$PY" -m pip -q install --find-links "$WOLKE_CACHE/wheels" -e "${CHECKOUT}[test]"
         venv_stamp >"$WOLKE_VENV/.wolke-stamp"
     fi
     venv_bindings
