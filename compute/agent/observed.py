@@ -1,0 +1,118 @@
+"""What a host was seen to have, and what this agent has asked of it; facts only, no rules.
+
+`Mark` is what we write into a domain's metadata element: it outlives the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from compute.agent.document import Limits, Network
+
+
+class Power(Enum):
+    """State of a domain, as far as a rule needs it."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    OFF_BY_GUEST = "off by guest"  # a clean shutdown from inside, or after our ACPI request
+    OFF = "off"  # destroyed, crashed, failed, lost with its host
+
+
+class Phase(Enum):
+    """How far a start has come. STARTING is written before QEMU exists and left once the guest's CPUs run."""
+
+    STARTING = "starting"
+    STARTED = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Which desired state a domain was brought to."""
+
+    epoch: int
+    generation: int
+    reboots: int
+    phase: Phase
+    started_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDisk:
+    """A disk of a domain: in its configuration, in the running QEMU, or both."""
+
+    id: str
+    device: str
+    limits: Limits
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One domain with our metadata element."""
+
+    id: str
+    power: Power
+    mark: Mark
+    disks: Mapping[str, ObservedDisk]
+    config_disks: frozenset[str]
+    why: str = ""  # the engine's word for the state: "crashed", "I/O error", …
+
+    @property
+    def active(self) -> bool:
+        """Whether a QEMU exists."""
+        return self.power in (Power.RUNNING, Power.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A tap that we made; `port_id` is the iface-id under which OVS has it, empty when it is not plugged."""
+
+    name: str
+    server_id: str
+    port_id: str
+    installed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An action that failed: how often in a row, when last, and for which desired state (a newer one is tried at once)."""
+
+    count: int
+    at: float
+    key: tuple[int, ...]
+    message: str
+
+
+@dataclass(slots=True)
+class Asked:
+    """What this agent has asked of one server since it came up; seconds of CLOCK_BOOTTIME. Lost with the agent: deadlines then start anew."""
+
+    shutdown_at: float | None = None
+    shutdown_last: float = 0.0
+    paused_at: float | None = None
+    detach_at: dict[tuple[str, int], float] = field(default_factory=dict)  # first request, by disk and generation
+    detach_last: dict[tuple[str, int], float] = field(default_factory=dict)
+    failure: Failure | None = None
+    disk_failures: dict[str, Failure] = field(default_factory=dict)
+
+
+NOTHING_ASKED = Asked()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The host at one moment. Nothing is planned for `busy` servers and networks: an action of theirs is under way."""
+
+    domains: Mapping[str, Domain]
+    taps: Mapping[str, Tap]
+    consoles: frozenset[str] = frozenset()  # servers with a console log on disk
+    namespaces: Mapping[str, Network | None] = field(default_factory=dict)  # by network id; None: there, but not as wished
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    busy: frozenset[str] = frozenset()
+
+    def asked_of(self, subject: str) -> Asked:
+        """What was asked of a server or network; never to be written to."""
+        return self.asked.get(subject, NOTHING_ASKED)

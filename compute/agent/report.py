@@ -1,0 +1,128 @@
+"""What the agent tells about its host: the report's body, made purely of the document and what was seen.
+
+The shape is fixed in docs/design/0001-rooms.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from compute.agent.document import Disk, Document, Limits, Server
+from compute.agent.observed import Asked, Domain, Failure, Observed, Phase, Power
+from compute.agent.plan import WIRE_S, detach_refused, guest_ended_it, is_stale, unwired
+
+
+def make(
+    desired: Document,
+    observed: Observed,
+    now: float,
+    *,
+    authority: bool,
+    address: str,
+    resources: Mapping[str, Any],
+    answers: Iterable[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The body of a report on `observed` at `now` (CLOCK_BOOTTIME, seconds)."""
+    return {
+        "epoch": desired.epoch,
+        "digest": desired.digest,
+        "address": address,
+        "resources": dict(resources),
+        "servers": [_server(desired, server, observed, now, authority) for server in desired.servers.values()],
+        "unknown": sorted(observed.domains.keys() - desired.servers.keys()),
+        "answers": [dict(answer) for answer in answers],
+    }
+
+
+def _server(desired: Document, server: Server, observed: Observed, now: float, authority: bool) -> dict[str, Any]:
+    domain = observed.domains.get(server.id)
+    asked = observed.asked_of(server.id)
+    state, reason = _state(desired, server, observed, now, authority)
+    return {
+        "id": server.id,
+        "generation": server.generation if state == "absent" or domain is None else domain.mark.generation,
+        "state": state,
+        "shutdown_by_guest": guest_ended_it(desired.epoch, server, domain),
+        "reboots": domain.mark.reboots if domain is not None else 0,
+        "fault": _fault(asked.failure),
+        "reason": reason,
+        "disks": [_disk(disk, domain, asked, now) for disk in server.disks],
+        "nics": _nics(server, observed, domain),
+        "started_at": domain.mark.started_at or None if domain is not None else None,
+    }
+
+
+def _state(desired: Document, server: Server, observed: Observed, now: float, authority: bool) -> tuple[str, str | None]:
+    domain = observed.domains.get(server.id)
+    if domain is None:
+        return _without_domain(server, observed, authority)
+    if is_stale(desired.epoch, server, domain):
+        return _power(domain), "this host has already brought the domain to a newer generation"
+    if domain.power is Power.PAUSED:
+        return _held(server, observed, domain, now)
+    if domain.power is Power.RUNNING or server.desired != "running":
+        return _power(domain), domain.why or None
+    if guest_ended_it(desired.epoch, server, domain):
+        return "stopped", "the guest shut itself down"
+    crashed = domain.mark.phase is Phase.STARTED and domain.power is Power.OFF
+    return ("crashed" if crashed else "pending"), domain.why or "the domain is about to start"
+
+
+def _without_domain(server: Server, observed: Observed, authority: bool) -> tuple[str, str | None]:
+    if server.desired == "absent":
+        leftovers = sorted(tap.name for tap in observed.taps.values() if tap.server_id == server.id)
+        if server.id in observed.consoles:
+            leftovers.append("console log")
+        return ("pending", f"{', '.join(leftovers)} still there") if leftovers else ("absent", None)
+    if not server.startable:
+        return "pending", "its volumes are not ready"
+    if not authority:
+        return "pending", "the controller has not answered this host for 30 s"
+    return "pending", "the domain is about to be defined"
+
+
+def _held(server: Server, observed: Observed, domain: Domain, now: float) -> tuple[str, str | None]:
+    if domain.mark.phase is Phase.STARTED:
+        return "paused", domain.why or "paused from outside"
+    waiting = unwired(server, observed)
+    if not waiting:
+        return "pending", "wired, about to run"
+    paused_at = observed.asked_of(server.id).paused_at
+    late = paused_at is not None and now >= paused_at + WIRE_S
+    ports = ", ".join(nic.port_id for nic in waiting)
+    return ("paused" if late else "pending"), f"waiting for OVN to install port {ports}"
+
+
+def _power(domain: Domain) -> str:
+    return {Power.RUNNING: "running", Power.PAUSED: "paused"}.get(domain.power, "stopped")
+
+
+def _fault(failure: Failure | None) -> dict[str, Any] | None:
+    return None if failure is None else {"code": 500, "message": failure.message}
+
+
+def _disk(disk: Disk, domain: Domain | None, asked: Asked, now: float) -> dict[str, Any]:
+    seen = domain.disks.get(disk.id) if domain is not None else None
+    live = seen if seen is not None and seen.live else None
+    if domain is None:
+        there = False
+    elif domain.active:
+        there = live is not None
+    else:
+        there = disk.id in domain.config_disks
+    state = "refused" if detach_refused(disk, live, asked, now) else "present" if there else "absent"
+    return {
+        "id": disk.id,
+        "generation": disk.generation,
+        "state": state,
+        "device": seen.device if seen is not None else disk.device,
+        "limits": (seen.limits if seen is not None else Limits()).as_dict(),
+        "fault": _fault(asked.disk_failures.get(disk.id)),
+    }
+
+
+def _nics(server: Server, observed: Observed, domain: Domain | None) -> list[dict[str, Any]]:
+    waiting = {nic.port_id for nic in unwired(server, observed)}
+    active = domain is not None and domain.active
+    return [{"port_id": nic.port_id, "state": "wired" if active and nic.port_id not in waiting else "waiting"} for nic in server.nics]
