@@ -120,26 +120,28 @@ class Database:
         A connection lost at COMMIT leaves open whether it was written: with `request_id` the audit row tells.
         """
         for attempt in range(DEADLOCK_RETRIES + 1):
-            result: list[T] = []
-            topics: set[str] = set()
+            result: list[tuple[T, set[str]]] = []
             try:
                 with self._sessions.begin() as tx:
-                    result.append(fn(tx))
-                    topics = tx.info.get("wakes", topics)
+                    value = fn(tx)
+                    result.append((value, tx.info.get("wakes", set())))
             except DBAPIError as error:
                 lost = error.connection_invalidated and bool(result)
-                if lost and not request_id:
-                    raise
-                if not lost or not self._committed(str(request_id)):
-                    if attempt == DEADLOCK_RETRIES or not _retryable(error):
-                        raise
-                    LOG.info("transaction is repeated: %s", str(error.orig).splitlines()[0])
-                    time.sleep(random.uniform(0.005, 0.02 * (attempt + 1)))
+                if not (lost and request_id and self._committed(request_id)):
+                    self._consider(error, attempt, unknown=lost and not request_id)
                     continue
+            value, topics = result[0]
             if topics and self.on_commit:
                 self.on_commit(topics)
-            return result[0]
+            return value
         raise AssertionError("unreachable")
+
+    def _consider(self, error: DBAPIError, attempt: int, *, unknown: bool) -> None:
+        """Sleep a little before another try, or raise `error` where another must not or may not help."""
+        if unknown or attempt == DEADLOCK_RETRIES or not _retryable(error):
+            raise error
+        LOG.info("transaction is repeated: %s", str(error.orig).splitlines()[0])
+        time.sleep(random.uniform(0.005, 0.02 * (attempt + 1)))
 
     def _committed(self, request_id: str) -> bool:
         """Whether the transaction with this audit row was written; asked for up to 10 s while the server is away."""

@@ -10,19 +10,18 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from datetime import datetime
 from typing import Any
 
 import falcon
 from sqlalchemy.exc import OperationalError
 
 from common import errors, log, metrics
+from common.api.body import dumps, read_json
 from common.api.operation import Answer, Operation
 from common.api.request import Request
 from common.api.service import Service, VersionDocument
 
 LOG = logging.getLogger(__name__)
-MAX_DEPTH_ERROR = "Malformed request body: it is nested too deep."
 
 
 def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
@@ -89,47 +88,48 @@ def serve_request(
 
 
 def _checked(service: Service, operations: list[Operation], http: falcon.Request, request_id: str, parts: dict[str, str]) -> Request:
-    version = service.microversions.negotiate(http.get_header) if service.microversions else None
+    version = service.microversions.negotiate(lambda header: http.get_header(header)) if service.microversions else None
     http.context.version = version
     possible = [item for item in operations if item.covers(version)]
-    if not possible:
-        raise errors.NotFound("The resource could not be found.")
-    if any("\x00" in part for part in parts.values()):
+    if not possible or any("\x00" in part for part in parts.values()):
         raise errors.NotFound("The resource could not be found.")
     request = Request(service, possible[0], http, parts, request_id)
-    if version:
-        request.version = version
+    request.version = version or request.version
     _authenticate(service, possible[0], request)
-    body = None if possible[0].raw else read_json(service, http)
+    request.body = None if possible[0].raw else read_json(http, service.max_body)
     if possible[0].body_key is not None:
-        request.operation = _by_key(possible, body)
-    operation = request.operation
-    operation.check_query(request.query.values)
-    if operation.body is not None:
-        if body is None:
-            raise errors.BadRequest("The request needs a JSON body.")
-        operation.body(body)
-    if operation.action is not None and not service.policy.allows(operation.action, request.actor):
-        raise errors.Forbidden(f"Policy doesn't allow {operation.action} to be performed.")
-    request.body = body
+        request.operation = _by_key(possible, request.body)
+    _allow(service, request)
     return request
 
 
 def _authenticate(service: Service, operation: Operation, request: Request) -> None:
+    """Set the actor, where a token came or is needed."""
     token = request.header("X-Auth-Token")
-    if token:
-        try:
-            request.set_actor(service.authenticate(token))
-        except errors.Unauthorized:
-            if operation.token:
-                raise
-    elif operation.token:
-        raise errors.Unauthorized
+    try:
+        if not token:
+            raise errors.Unauthorized
+        request.set_actor(service.authenticate(token))
+    except errors.Unauthorized:
+        if operation.token:
+            raise
     project_id = request.path.get("project_id")
-    if operation.token and project_id is not None and service.prefixes != ("",) and "{project_id}" in service.prefixes[0]:
+    if operation.token and project_id is not None and "{project_id}" in service.prefixes[0]:
         actor = request.actor
         if project_id != actor.project_id and not actor.is_admin:
             raise errors.BadRequest(f"Malformed request URL: project_id {project_id!r} is not the token's project.")
+
+
+def _allow(service: Service, request: Request) -> None:
+    """Query, body and policy hold."""
+    operation = request.operation
+    operation.check_query(request.query.values)
+    if operation.body is not None:
+        if request.body is None:
+            raise errors.BadRequest("The request needs a JSON body.")
+        operation.body(request.body)
+    if operation.action is not None and not service.policy.allows(operation.action, request.actor):
+        raise errors.Forbidden(f"Policy doesn't allow {operation.action} to be performed.")
 
 
 def _by_key(possible: list[Operation], body: object) -> Operation:
@@ -141,34 +141,6 @@ def _by_key(possible: list[Operation], body: object) -> Operation:
         if item.body_key == key:
             return item
     raise errors.BadRequest(f"There is no such action: {key}")
-
-
-def read_json(service: Service, http: falcon.Request) -> Any:
-    """The JSON body, or None where there is none. Raises BadRequest, TooLarge."""
-    length = http.content_length
-    if length is not None and length > service.max_body:
-        raise errors.TooLarge(f"The request body of {length} bytes is larger than the {service.max_body} allowed.")
-    if not length and "chunked" not in (http.get_header("Transfer-Encoding") or ""):
-        return None
-    stream = http.bounded_stream if length is not None else http.stream
-    data = stream.read(service.max_body + 1)
-    if len(data) > service.max_body:
-        raise errors.TooLarge(f"The request body is larger than the {service.max_body} bytes allowed.")
-    if not data.strip():
-        return None
-    kind = (http.content_type or "application/json").split(";")[0].strip().lower()
-    if "json" not in kind and kind not in ("application/x-www-form-urlencoded", "text/plain", "application/octet-stream"):
-        raise errors.UnsupportedMediaType(f"The media type {kind} is not supported; use application/json.")
-    try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-    except RecursionError:
-        raise errors.BadRequest(MAX_DEPTH_ERROR) from None
-    except ValueError as error:
-        raise errors.BadRequest(f"Malformed request body: {error}") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _send(request: Request, answer: Any, response: falcon.Response) -> None:
@@ -202,19 +174,6 @@ def _check_answer(request: Request, body: Any) -> None:
             Checker(request.operation.answer)(json.loads(dumps(body)), what="answer")
         except errors.BadRequest as error:
             raise AssertionError(f"{request.operation.method} {request.operation.path}: {error.message}") from None
-
-
-def dumps(body: Any) -> bytes:
-    """JSON as it goes on the wire; a datetime as the API references print it, in UTC with a Z."""
-    return json.dumps(body, default=_plain, ensure_ascii=False, separators=(", ", ": ")).encode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, (set, frozenset, tuple)):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def fail(service: Service, http: falcon.Request, response: falcon.Response, error: Exception) -> None:

@@ -95,8 +95,7 @@ def operation(
     body: shape of the JSON body; body_key: the single key that picks this one among several on the same path (`os-start`).
     query: shapes of the parameters; others are ignored, or refused with `strict_query`.
     answer: shape of the answer, checked in tests. minimum/maximum: microversions.
-    raw: the body is a stream, read by the handler. guarded: policies of single fields that the handler asks `request.may` about.
-    One function may be declared several times.
+    raw: the body is a stream, read by the handler. guarded: policies of fields that the handler asks `request.may` about. May be repeated.
     """
 
     def declare(handler: Handler) -> Handler:
@@ -107,9 +106,7 @@ def operation(
             answer=answer, minimum=minimum, maximum=maximum, token=token, raw=raw,
             read_only=method in ("GET", "HEAD") if read_only is None else read_only, guarded=guarded,
         )  # fmt: skip
-        declared: list[Operation] = getattr(handler, "operations", [])
-        declared.insert(0, made)
-        handler.operations = declared  # type: ignore[attr-defined]
+        handler.operations = [made, *getattr(handler, "operations", [])]  # type: ignore[attr-defined]
         return handler
 
     return declare

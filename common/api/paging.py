@@ -75,16 +75,16 @@ class Page:
 
 
 def _sorting(combined: list[str], keys: list[str], directions: list[str]) -> list[tuple[str, bool]]:
-    pairs = [part.strip().partition(":")[::2] for value in combined for part in value.split(",") if part.strip()]
+    """(key, descending) of each sort parameter; a direction that is missing is the one before it."""
+    parts = [part.strip() for value in combined for part in value.split(",") if part.strip()]
+    pairs = [(key, direction or "desc") for key, _, direction in (part.partition(":") for part in parts)]
+    if directions and not keys and not pairs:
+        keys = ["created_at"]
     for index, key in enumerate(keys):
         pairs.append((key, directions[min(index, len(directions) - 1)] if directions else "asc"))
-    if directions and not keys and not pairs:
-        pairs.append(("created_at", directions[0]))
     for key, direction in pairs:
-        if direction.lower() not in ("", "asc", "desc"):
+        if direction.lower() not in ("asc", "desc"):
             raise BadRequest(f"Invalid sort direction {direction!r} of {key}; it must be asc or desc.")
-    if combined:
-        return [(key, direction.lower() in ("", "desc")) for key, direction in pairs]
     return [(key, direction.lower() == "desc") for key, direction in pairs]
 
 

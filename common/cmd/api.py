@@ -49,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     db.on_commit = lambda topics: the_bus.wake(*topics)
     sockets = handed_over()
     servers = [Server(build(service), service.name, sockets.get(service.name)) for service in prepare(names, db)]
+    status = _serve(servers, stop)
+    db.close()
+    return status
+
+
+def _serve(servers: list[Server], stop: threading.Event) -> int:
+    """Serve until `stop`, or until one of them fails: then the process ends, and who supervises it starts it again."""
     for server in servers:
         threading.Thread(target=server.run, name=server.name, daemon=True).start()
     LOG.info("serving %s", ", ".join(f"{server.name} on {server.where}" for server in servers))
@@ -57,7 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
     for server in servers:
         server.stop()
-    db.close()
     return 0
 
 

@@ -1,0 +1,59 @@
+"""JSON in and out: what is read is bounded and well-formed, what is written is as the API references print it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import falcon
+
+from common import errors
+
+TAKEN = ("application/x-www-form-urlencoded", "text/plain", "application/octet-stream")
+
+
+def read_json(http: falcon.Request, most: int) -> Any:
+    """The JSON body of at most `most` bytes, or None where there is none. Raises BadRequest, TooLarge, UnsupportedMediaType."""
+    data = _read(http, most)
+    if not data.strip():
+        return None
+    kind = (http.content_type or "application/json").split(";")[0].strip().lower()
+    if "json" not in kind and kind not in TAKEN:
+        raise errors.UnsupportedMediaType(f"The media type {kind} is not supported; use application/json.")
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError:
+        raise errors.BadRequest("Malformed request body: it is nested too deep.") from None
+    except ValueError as error:
+        raise errors.BadRequest(f"Malformed request body: {error}") from None
+
+
+def _read(http: falcon.Request, most: int) -> bytes:
+    length = http.content_length
+    if length is None and "chunked" not in (http.get_header("Transfer-Encoding") or ""):
+        return b""
+    if length is not None and length > most:
+        raise errors.TooLarge(f"The request body of {length} bytes is larger than the {most} allowed.")
+    stream = http.bounded_stream if length is not None else http.stream
+    data: bytes = stream.read(most + 1)
+    if len(data) > most:
+        raise errors.TooLarge(f"The request body is larger than the {most} bytes allowed.")
+    return data
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def dumps(body: Any) -> bytes:
+    """JSON as it goes on the wire; a datetime in UTC with a Z."""
+    return json.dumps(body, default=_plain, ensure_ascii=False).encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
