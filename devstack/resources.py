@@ -22,13 +22,17 @@ FLAVORS = (  # name, id, MiB, vCPUs, GiB
     ("m1.large", "4", 8192, 4, 80),
     ("m1.xlarge", "5", 16384, 8, 160),
 )
-EXTERNAL = {"cidr": "198.51.100.0/24", "gateway_ip": "198.51.100.1", "allocation_pools": [{"start": "198.51.100.100", "end": "198.51.100.200"}]}
+EXTERNAL = {
+    "cidr": "198.51.100.0/24",
+    "gateway_ip": "198.51.100.1",
+    "allocation_pools": [{"start": "198.51.100.100", "end": "198.51.100.200"}],
+}
 PRIVATE_CIDR = "10.0.0.0/24"
 SERVER = "first"
 
 
 def projects(admin: Any) -> None:
-    """demo and alt_demo, each with a user of the same name who is a member; admin has its role in demo too."""
+    """Projects demo and alt_demo, each with a user of the same name who is a member; admin has its role in demo too."""
     identity = admin.identity
     roles = {role.name: role for role in identity.roles()}
     for name, password in (("demo", "secretdemo"), ("alt_demo", "secretalt")):
@@ -75,7 +79,7 @@ def external_network(admin: Any) -> Any:
 
 
 def private_network(demo: Any, external: Any) -> None:
-    """demo's `private`, routed to `public`; ping and ssh come in."""
+    """The network `private` of demo, routed to `public`; ping and ssh come in."""
     neutron = demo.network
     network = neutron.find_network("private") or neutron.create_network(name="private")
     subnet = neutron.find_subnet("private-subnet") or neutron.create_subnet(
@@ -89,7 +93,12 @@ def private_network(demo: Any, external: Any) -> None:
     for protocol, port in (("icmp", None), ("tcp", 22)):
         if (protocol, port) not in have:
             neutron.create_security_group_rule(
-                security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol=protocol, port_range_min=port, port_range_max=port
+                security_group_id=group.id,
+                direction="ingress",
+                ethertype="IPv4",
+                protocol=protocol,
+                port_range_min=port,
+                port_range_max=port,
             )
 
 
@@ -142,7 +151,11 @@ def floating_ip(demo: Any, server: Any) -> str:
     """The server's floating address, made where it has none."""
     port = next(iter(demo.network.ports(device_id=server.id)))
     have = list(demo.network.ips(port_id=port.id))
-    made = have[0] if have else demo.network.create_ip(floating_network_id=demo.network.find_network("public").id, port_id=port.id)
+    made = (
+        have[0]
+        if have
+        else demo.network.create_ip(floating_network_id=demo.network.find_network("public", ignore_missing=False).id, port_id=port.id)
+    )
     return str(made.floating_ip_address)
 
 
@@ -153,9 +166,9 @@ def boot(options: argparse.Namespace) -> None:
     if not server:
         server = demo.compute.create_server(
             name=SERVER,
-            flavor_id=demo.compute.find_flavor("m1.nano").id,
-            image_id=demo.image.find_image("cirros").id,
-            networks=[{"uuid": demo.network.find_network("private").id}],
+            flavor_id=demo.compute.find_flavor("m1.nano", ignore_missing=False).id,
+            image_id=demo.image.find_image("cirros", ignore_missing=False).id,
+            networks=[{"uuid": demo.network.find_network("private", ignore_missing=False).id}],
         )
     server = timed(lambda: wait(f"server {server.id} is ACTIVE", 60, lambda: active(demo, server)))
     line = timed(lambda: wait(f"READY on the console of {server.id}", 90, lambda: says_ready(demo, server)))

@@ -3,9 +3,14 @@
 #   $S/hosts/hvN/{run,etc,lib,log,cache,ceph,ovs,wolke}: the host's /run, /etc/libvirt, /var/lib/libvirt, …
 # shellcheck shell=bash
 
+# Who the agent will say it is: chosen here, as the host's rights on the bus name it.
+host_id_file() { echo "$S/hosts/$1/wolke/agent/host-id"; }
+
 host_files() { # host_files hvN
     local h=$S/hosts/$1
-    mkdir -p "$h"/{run/libvirt,run/lock,run/netns,etc,lib/images,lib/qemu,lib/boot,log,cache,dev,ceph,ovs,wolke}
+    mkdir -p "$h"/{run/libvirt,run/lock,run/netns,etc,lib/images,lib/qemu,lib/boot,log,cache,dev,ceph,ovs,wolke/agent}
+    chmod 700 "$h/wolke/agent"
+    [ -s "$(host_id_file "$1")" ] || put "$(host_id_file "$1")" 600 </proc/sys/kernel/random/uuid
     [ -s "$h/chassis" ] || cat /proc/sys/kernel/random/uuid >"$h/chassis"
     [ -e "$h/etc/libvirt.conf" ] || cp -a /etc/libvirt/. "$h/etc/"
     rm -rf "$h/etc/qemu/networks" "$h/etc/nwfilter"

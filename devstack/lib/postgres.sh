@@ -27,6 +27,7 @@ synchronous_commit = $sync
 full_page_writes = $sync
 max_connections = 200
 shared_buffers = 64MB
+dynamic_shared_memory_type = mmap
 max_wal_size = 512MB
 jit = off
 log_min_duration_statement = 1000

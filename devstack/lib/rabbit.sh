@@ -29,7 +29,7 @@ rabbitmqctl() { (eval "$(rabbit_env)"; cd /; $AS_RABBIT /usr/lib/rabbitmq/bin/ra
 
 rabbit_definitions() { # one user for the controllers, one a host
     local name
-    for name in wolke "$@"; do echo "$name $(secret "rabbit-$name")"; done | /usr/bin/python3 "$DEVSTACK/lib/rabbit_definitions.py"
+    for name in wolke "$@"; do echo "$name $(secret "rabbit-$name") $(cat "$(host_id_file "$name")" 2>/dev/null)"; done | /usr/bin/python3 "$DEVSTACK/lib/rabbit_definitions.py"
 }
 
 rabbit_users() { # rabbit_users HOST…: written again when a host is new, and told to a broker that runs already

@@ -15,6 +15,9 @@ state_path = $S/controller
 transport_url = $(rabbit_url wolke)
 [oslo_messaging_rabbit]
 use_queue_manager = true
+hostname = controller
+[oslo_concurrency]
+lock_path = $S/controller/locks
 [ceph]
 conf = $ETC/ceph/ceph.conf
 user = wolke
@@ -26,7 +29,12 @@ physical_networks = ext:1500
 E
     mkdir -p "$S/controller"
     while read -r name role; do
-        printf '[database]\nconnection = %s\n' "$(sql_url "$role")" | put "$ETC/wolke-$name.conf" 600
+        put "$ETC/wolke-$name.conf" 600 <<C
+[database]
+connection = $(sql_url "$role")
+[oslo_messaging_rabbit]
+processname = wolke-$name
+C
     done <<E
 identity wolke_identity
 api wolke_api
@@ -44,6 +52,10 @@ state_path = $S/hosts/$1/wolke
 transport_url = $(rabbit_url "$1")
 [oslo_messaging_rabbit]
 use_queue_manager = true
+hostname = $1
+processname = wolke-agent
+[oslo_concurrency]
+lock_path = $S/hosts/$1/wolke/locks
 [ceph]
 conf = /etc/ceph/ceph.conf
 user = $1
@@ -57,21 +69,21 @@ E
 wolke_services() { # wolke_services hvN…
     local ctl="nsenter --net=/run/netns/wk-ctl --" bin=$WOLKE_VENV/bin conf="--config-file $ETC/wolke.conf --config-file" host name
     service wolke-identity <<E
-exec $DEVSTACK/listen.py identity:5000 -- $ctl $bin/wolke-api $conf $ETC/wolke-identity.conf identity
+exec chpst -P $DEVSTACK/listen.py identity:5000 -- $ctl $bin/wolke-api $conf $ETC/wolke-identity.conf identity
 E
     service wolke-api <<E
-exec $DEVSTACK/listen.py image:9292 volume:8776 network:9696 compute:8774 -- \\
+exec chpst -P $DEVSTACK/listen.py image:9292 volume:8776 network:9696 compute:8774 -- \\
     $ctl $bin/wolke-api $conf $ETC/wolke-api.conf image volume network compute
 E
     for name in worker ovn; do
         service "wolke-$name" <<E
-exec $ctl $bin/wolke-$name $conf $ETC/wolke-$name.conf
+exec chpst -P $ctl $bin/wolke-$name $conf $ETC/wolke-$name.conf
 E
     done
     for host in "$@"; do
         for name in agent metadata; do
             service "$host-$name" <<E
-exec $DEVSTACK/host-exec.sh $host $bin/wolke-$name --config-file $S/hosts/$host/wolke/wolke.conf
+exec chpst -P $DEVSTACK/host-exec.sh $host $bin/wolke-$name --config-file $S/hosts/$host/wolke/wolke.conf
 E
         done
     done
