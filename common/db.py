@@ -69,7 +69,7 @@ class Identified:
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
     created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
-    updated_at: Mapped[datetime | None] = mapped_column(onupdate=func.clock_timestamp)
+    updated_at: Mapped[datetime | None] = mapped_column(onupdate=func.clock_timestamp())
 
 
 class Desired:

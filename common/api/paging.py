@@ -80,12 +80,15 @@ def _sorting(combined: list[str], keys: list[str], directions: list[str]) -> lis
     pairs = [(key, direction or "desc") for key, _, direction in (part.partition(":") for part in parts)]
     if directions and not keys and not pairs:
         keys = ["created_at"]
-    for index, key in enumerate(keys):
-        pairs.append((key, directions[min(index, len(directions) - 1)] if directions else "asc"))
-    for key, direction in pairs:
-        if direction.lower() not in ("asc", "desc"):
-            raise BadRequest(f"Invalid sort direction {direction!r} of {key}; it must be asc or desc.")
-    return [(key, direction.lower() == "desc") for key, direction in pairs]
+    directions = directions or ["asc"]
+    pairs += [(key, directions[min(index, len(directions) - 1)]) for index, key in enumerate(keys)]
+    return [(key, _descending(key, direction)) for key, direction in pairs]
+
+
+def _descending(key: str, direction: str) -> bool:
+    if direction.lower() not in ("asc", "desc"):
+        raise BadRequest(f"Invalid sort direction {direction!r} of {key}; it must be asc or desc.")
+    return direction.lower() == "desc"
 
 
 def _after(order: list[tuple[Column, bool]], values: Any) -> ColumnElement[bool]:
