@@ -1,6 +1,6 @@
 """Tables of identity (PostgreSQL schema `identity`). Only this service writes them; `identity.public` reads them for the others.
 
-`password` and `signing_key_private` are readable by the role wolke_identity alone. See `common/grants.py`.
+`password` and `private_key` are readable by the role wolke_identity alone. See `common/grants.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from common.db import Base
 
 SCHEMA = "identity"
 DEFAULT_DOMAIN = "default"
-
-# What wolke_identity alone may read; grants are made from this.
-SECRET_TABLES = ("password", "signing_key_private")
 
 
 def new_id() -> str:
@@ -78,6 +75,7 @@ class User(Guarded, Base):
     name: Mapped[str] = mapped_column(String(255))
     domain_id: Mapped[str] = mapped_column(String(64), _ref("project", cascade=False))
     default_project_id: Mapped[str | None] = mapped_column(String(64))
+    password_expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("common.now()"))
 
 
@@ -92,7 +90,6 @@ class Password(Base):
     hash: Mapped[str]
     self_service: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("common.now()"))
-    expires_at: Mapped[datetime | None]
 
 
 class Group(Named, Base):
@@ -231,10 +228,10 @@ class SigningKey(Base):
     retired_at: Mapped[datetime | None]
 
 
-class SigningKeyPrivate(Base):
+class PrivateKeyPem(Base):
     """The private half."""
 
-    __tablename__ = "signing_key_private"
+    __tablename__ = "private_key"
     __table_args__ = ({"schema": SCHEMA},)
 
     kid: Mapped[str] = mapped_column(String(32), ForeignKey(f"{SCHEMA}.signing_key.kid", ondelete="CASCADE"), primary_key=True)

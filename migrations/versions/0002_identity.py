@@ -12,7 +12,7 @@ depends_on = None
 SCHEMA = "identity"
 TABLES = (
     "project", "user", "password", "group", "group_member", "role", "implied_role", "assignment", "region", "service", "endpoint",
-    "signing_key", "signing_key_private", "revoked_token",
+    "signing_key", "private_key", "revoked_token",
 )  # fmt: skip
 NOW = sa.text("common.now()")
 
@@ -135,7 +135,7 @@ def _keys() -> None:
     one_each = sa.text("state <> 'secondary'")
     op.create_index("uq_signing_key_state", "signing_key", ["state"], unique=True, schema=SCHEMA, postgresql_where=one_each)
     half = sa.ForeignKey(f"{SCHEMA}.signing_key.kid", ondelete="CASCADE")
-    _create("signing_key_private", sa.Column("kid", sa.String(32), half, primary_key=True), sa.Column("private_pem", sa.Text(), nullable=False))
+    _create("private_key", sa.Column("kid", sa.String(32), half, primary_key=True), sa.Column("private_pem", sa.Text(), nullable=False))
     _create("revoked_token", sa.Column("audit_id", sa.String(32), primary_key=True), _moment("expires_at"))
     _index("revoked_token", "expires_at")
 

@@ -1,0 +1,33 @@
+"""What the services above may ask of identity. Nothing here signs, hashes or reads a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from common.auth import Actor
+from common.db import Database, Tx
+from identity.models import Project
+from identity.service import standing
+from identity.service.auth import ring_of
+from identity.service.token import decode
+
+
+def token_checker(db: Database) -> Callable[[str], Actor]:
+    """The check of a token, for `common.auth.Authenticator`: its signature, then one query.
+
+    The check raises Unauthorized when the token is malformed, expired or revoked, or when its user, scope or last role is gone.
+    """
+    ring = ring_of(db)
+
+    def check(raw: str) -> Actor:
+        token = decode(raw, ring)
+        return standing.actor(token, standing.of_token(db, token))
+
+    return check
+
+
+def project_exists(tx: Tx, project_id: str) -> bool:
+    """Whether there is such a project (a domain is none)."""
+    return tx.scalar(select(Project.id).where(Project.id == project_id, Project.is_domain.is_(False))) is not None

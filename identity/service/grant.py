@@ -1,0 +1,106 @@
+"""Roles given to users and groups on projects, domains and the system: give, look, take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, delete, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from common.auth import Actor
+from common.db import Tx
+from common.errors import Forbidden, NotFound
+from identity.models import Assignment, Group, GroupMember, Project, Role, User
+from identity.service.rows import find, missing, own_domain, refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who has something where. Exactly one of user and group; `target` is project, domain or system, which has no id."""
+
+    target: str
+    target_id: str | None
+    user_id: str | None = None
+    group_id: str | None = None
+    inherited: bool = False
+
+    def where(self) -> tuple[ColumnElement[bool], ...]:
+        """The rows of this place."""
+        return (
+            Assignment.user_id.is_(None) if self.user_id is None else Assignment.user_id == self.user_id,
+            Assignment.group_id.is_(None) if self.group_id is None else Assignment.group_id == self.group_id,
+            Assignment.target == self.target,
+            Assignment.target_id.is_(None) if self.target_id is None else Assignment.target_id == self.target_id,
+            Assignment.inherited.is_(self.inherited),
+        )
+
+
+def bearer_is(user_id: str) -> ColumnElement[bool]:
+    """Assignments that the user has, himself or through a group."""
+    groups = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
+    return or_(Assignment.user_id == user_id, Assignment.group_id.in_(groups))
+
+
+def give(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
+    """Grant a role; harmless when repeated. Raises NotFound for what is not there, Forbidden for another domain's own role."""
+    _look(tx, actor, place)
+    role = find(tx, Role, role_id, "role")
+    domain_id = _domain_of(tx, place)
+    if role.domain_id is not None and role.domain_id != domain_id:
+        raise Forbidden(f"Role {role_id} belongs to another domain than what it would be granted on.")
+    values = {"user_id": place.user_id, "group_id": place.group_id, "target": place.target, "target_id": place.target_id}
+    row = insert(Assignment).values(role_id=role_id, inherited=place.inherited, **values)
+    try:
+        tx.execute(row.on_conflict_do_nothing())
+    except IntegrityError as error:  # one of them went between the look and the write
+        raise refusal(error, "role assignment", role_id) from None
+
+
+def check(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
+    """Raise NotFound unless the role is granted there."""
+    _look(tx, actor, place)
+    find(tx, Role, role_id, "role")
+    if tx.scalar(select(Assignment.id).where(*place.where(), Assignment.role_id == role_id)) is None:
+        raise _not_granted(place, role_id)
+
+
+def take(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
+    """Take a role back. Raises NotFound where it was not granted."""
+    _look(tx, actor, place)
+    find(tx, Role, role_id, "role")
+    gone = tx.scalar(delete(Assignment).where(*place.where(), Assignment.role_id == role_id).returning(Assignment.id))
+    if gone is None:
+        raise _not_granted(place, role_id)
+
+
+def list_given(tx: Tx, actor: Actor, place: Place) -> Select[Any]:
+    """The roles that are granted there, implied ones not counted."""
+    _look(tx, actor, place)
+    return select(Role).where(Role.id.in_(select(Assignment.role_id).where(*place.where())))
+
+
+def _not_granted(place: Place, role_id: str) -> NotFound:
+    bearer = f"user {place.user_id}" if place.user_id else f"group {place.group_id}"
+    return NotFound(f"Could not find role assignment with role: {role_id}, {bearer}, {place.target}: {place.target_id or 'all'}.")
+
+
+def _look(tx: Tx, actor: Actor, place: Place) -> None:
+    """Bearer and target are there, and within the actor's sight; else NotFound, or Forbidden."""
+    if place.user_id is not None:
+        find(tx, User, place.user_id, "user", actor)
+    if place.group_id is not None:
+        find(tx, Group, place.group_id, "group", actor)
+    domain = own_domain(actor)
+    row = tx.get(Project, place.target_id) if place.target_id is not None else None
+    if domain is not None and (row is None or (row.domain_id or row.id) != domain):
+        raise Forbidden("You are not authorized to perform the requested action.")
+    if place.target != "system" and (row is None or row.is_domain != (place.target == "domain")):
+        raise missing(place.target, place.target_id)
+
+
+def _domain_of(tx: Tx, place: Place) -> str | None:
+    """The target's domain; already in the session. None for the system."""
+    row = tx.get(Project, place.target_id) if place.target_id is not None else None
+    return (row.domain_id or row.id) if row is not None else None

@@ -1,0 +1,129 @@
+"""What the nouns of identity share: finding a row, storing it, unknown attributes, immutability, and how far an actor sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
+
+from common.auth import Actor
+from common.db import Base, Tx
+from common.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound
+
+R = TypeVar("R", bound=Base)
+Values = Mapping[str, Any]
+UNIQUE, FOREIGN_KEY = "23505", "23503"
+MATCHES = {
+    "contains": ("like", "%{}%"), "icontains": ("ilike", "%{}%"), "startswith": ("like", "{}%"), "istartswith": ("ilike", "{}%"),
+    "endswith": ("like", "%{}"), "iendswith": ("ilike", "%{}"),
+}  # fmt: skip
+
+
+def own_domain(actor: Actor) -> str | None:
+    """The domain beyond which the actor sees nothing; None for who sees all: the cloud's admin, and any role on the system."""
+    return None if actor.is_admin or actor.system else actor.domain_id or ""
+
+
+def find(tx: Tx, model: type[R], row_id: str, what: str, actor: Actor | None = None, *, lock: bool = False) -> R:
+    """The row. Raises NotFound; for an actor who sees one domain only, Forbidden for a foreign and an unknown row alike.
+
+    lock: hold it to the end of the transaction, because it is about to be changed.
+    """
+    row = tx.get(model, row_id, with_for_update=lock or None, populate_existing=lock)
+    domain = own_domain(actor) if actor is not None else None
+    if domain is not None and (row is None or getattr(row, "domain_id", None) != domain):
+        raise Forbidden("You are not authorized to perform the requested action.")
+    if row is None:
+        raise missing(what, row_id)
+    return row
+
+
+def missing(what: str, row_id: str | None) -> NotFound:
+    """In Keystone's words."""
+    return NotFound(f"Could not find {what}: {row_id}.")
+
+
+def store(tx: Tx, row: Base, what: str, name: str | None) -> None:
+    """Send the row to SQL. Raises Conflict where its name is taken, NotFound where something that it refers to is gone."""
+    tx.add(row)
+    flush(tx, what, name)
+
+
+def flush(tx: Tx, what: str, name: str | None) -> None:
+    """Send all changes to SQL; raises as `store`."""
+    try:
+        tx.flush()
+    except IntegrityError as error:
+        raise refusal(error, what, name) from None
+
+
+def refusal(error: IntegrityError, what: str, name: str | None) -> ApiError:
+    """What a broken constraint means to the client; another fault is raised again."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state == UNIQUE:
+        return Conflict(f"Conflict occurred attempting to store {what} - Duplicate entry found with name {name}.")
+    if state == FOREIGN_KEY:
+        return NotFound(f"Could not store {what} {name}: something that it refers to does not exist any more.")
+    raise error
+
+
+def extras(values: Values, known: Iterable[str]) -> dict[str, Any]:
+    """The attributes of a body that no column holds. Raises BadRequest for a NUL character, which JSONB cannot hold."""
+    kept = {name: value for name, value in values.items() if name not in set(known)}
+    if _has_nul(kept):
+        raise BadRequest("Invalid body: an attribute holds a NUL character.")
+    return kept
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(_has_nul(item) for item in value)
+
+
+def assign(row: Any, values: Values, columns: Iterable[str], known: Iterable[str]) -> None:
+    """Set the columns that `values` names, its options and its unknown attributes; what it does not name stays."""
+    for name in columns:
+        if name in values:
+            setattr(row, name, values[name])
+    if values.get("options"):
+        merged = {**row.options, **values["options"]}
+        row.options = {name: value for name, value in merged.items() if value is not None}
+    more = extras(values, known)
+    if more:
+        row.extra = {**row.extra, **more}
+
+
+def must_be_mutable(row: Any, what: str, values: Values | None = None) -> None:
+    """Raise Forbidden for a resource with the option `immutable`, unless the change takes that option away."""
+    loosened = values is not None and (values.get("options") or {}).get("immutable", True) in (False, None)
+    if row.options.get("immutable") and not loosened:
+        raise Forbidden(f"Cannot modify or delete {what} {row.id}: it has the option immutable.")
+
+
+def filtered(statement: Select[Any], filters: Mapping[str, Any], columns: Mapping[str, InstrumentedAttribute[Any]]) -> Select[Any]:
+    """`statement` where each filter holds: `name`, or `name__contains` and the like for text; a filter of another name is ignored."""
+    for key, value in filters.items():
+        name, _, match = key.partition("__")
+        column = columns.get(name)
+        if column is None or (match and match not in MATCHES):
+            continue
+        if not match:
+            statement = statement.where(column.is_(None) if value is None else column == value)
+            continue
+        operator, pattern = MATCHES[match]
+        escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        statement = statement.where(getattr(column, operator)(pattern.format(escaped), escape="\\"))
+    return statement
+
+
+def listed(model: type[R], actor: Actor, filters: Mapping[str, Any], columns: Mapping[str, InstrumentedAttribute[Any]]) -> Select[Any]:
+    """The rows of `model` that the actor sees and the filters let through."""
+    statement = filtered(select(model), filters, columns)
+    domain = own_domain(actor)
+    return statement if domain is None else statement.where(columns["domain_id"] == domain)
