@@ -102,7 +102,6 @@ def upgrade() -> None:
         sa.Column("locked_by", sa.String(length=8), nullable=True),
         sa.Column("reboots", sa.Integer(), server_default="0", nullable=False),
         sa.Column("reboot_type", sa.String(length=4), server_default="SOFT", nullable=False),
-        sa.Column("disk_ready", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("prepared", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("hidden", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("observed_state", sa.String(length=16), nullable=True),

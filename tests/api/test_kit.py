@@ -41,7 +41,9 @@ def toys() -> types.ModuleType:
         rows, more = page.cut(request.read(lambda tx: page.rows(tx, statement, KEYS, Toy.id)))
         return {"toys": [{"id": t.id, "name": t.name} for t in rows], **next_link(request, "toys", rows, more)}
 
-    @operation("POST", "/toys", action="toy:create", status=201, body=shapes.wrapped("toy", shapes.obj({"name": shapes.NAME}, required=("name",))))
+    @operation(
+        "POST", "/toys", action="toy:create", status=201, body=shapes.wrapped("toy", shapes.obj({"name": shapes.NAME}, required=("name",)))
+    )
     def create_toy(request):
         toy = Toy(name=request.body["toy"]["name"], project_id=request.actor.project)
         request.run(lambda tx: tx.add(toy))
@@ -71,7 +73,11 @@ def toys() -> types.ModuleType:
 
 def service(dialect=NOVA) -> Service:
     return Service(
-        "compute", dialect, [toys()], RULES, versions={"": lambda base: (300, {"versions": [base]}), "/v2": lambda base: (200, {"version": base})},
+        "compute",
+        dialect,
+        [toys()],
+        RULES,
+        versions={"": lambda base: (300, {"versions": [base]}), "/v2": lambda base: (200, {"version": base})},
         microversions=Microversions("compute", (2, 1), (2, 9), "X-OpenStack-Nova-API-Version"),
     )
 

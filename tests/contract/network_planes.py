@@ -72,9 +72,7 @@ class OvsdbPlane:
 
     def transact(self, *operations: dict[str, object]) -> None:
         command = json.dumps(["OVN_Northbound", *operations])
-        answer = subprocess.run(
-            ["ovsdb-client", "transact", self.remote, command], check=True, capture_output=True, text=True
-        )
+        answer = subprocess.run(["ovsdb-client", "transact", self.remote, command], check=True, capture_output=True, text=True)
         assert "error" not in answer.stdout, answer.stdout
 
     def set_up(self, port: str, up: bool) -> None:

@@ -66,7 +66,8 @@ def test_an_upload_that_breaks_off_has_no_snapshot_and_is_swept(store: ImageStor
 
 def test_the_twin_appears_whole_or_not_at_all(store: ImageStore, image_id: str) -> None:
     name = store.prepare_twin(image_id, 3, 5 * MIB)
-    assert name == partial_twin_name(image_id, 3) and not store.has_twin(image_id)
+    assert name == partial_twin_name(image_id, 3)
+    assert not store.has_twin(image_id)
     store.prepare_twin(image_id, 3, 5 * MIB)
     with store.writer(name) as writer:
         writer.write(MIB, b"raw")
@@ -78,7 +79,8 @@ def test_the_twin_appears_whole_or_not_at_all(store: ImageStore, image_id: str) 
     assert store.progress(image_id, 3) == Progress(whole=True)
     store.commit_twin(image_id, 3)
     store.commit_twin(image_id, 3)
-    assert store.has_twin(image_id) and store.names_of(image_id) == [twin_name(image_id)]
+    assert store.has_twin(image_id)
+    assert store.names_of(image_id) == [twin_name(image_id)]
     assert b"".join(store.read(twin_name(image_id), MIB, 4)) == b"raw\0"
 
 

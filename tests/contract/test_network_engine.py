@@ -51,9 +51,7 @@ def eventually(check: Callable[[], bool]) -> None:
 
 
 def port(generation: int = 1, groups: tuple[str, ...] = (GROUP,), mac: str = "fa:16:3e:00:00:01") -> PortIn:
-    return PortIn(
-        PORT, generation, NET, mac, addresses=(AddressIn(SUB, "10.0.0.5", 24, True),), security_groups=groups
-    )
+    return PortIn(PORT, generation, NET, mac, addresses=(AddressIn(SUB, "10.0.0.5", 24, True),), security_groups=groups)
 
 
 def base_units(epoch: int = 1) -> list[Unit]:
@@ -71,9 +69,7 @@ def base_units(epoch: int = 1) -> list[Unit]:
 
 
 def leg_units() -> list[Unit]:
-    inner = PortIn(
-        "leg", 1, NET, "fa:16:3e:00:00:fe", translate.OWNER_INTERFACE, ROUTER, addresses=(AddressIn(SUB, "10.0.0.1", 24, True),)
-    )
+    inner = PortIn("leg", 1, NET, "fa:16:3e:00:00:fe", translate.OWNER_INTERFACE, ROUTER, addresses=(AddressIn(SUB, "10.0.0.1", 24, True),))
     outer = PortIn(
         "gw", 1, EXT, "fa:16:3e:00:01:fe", translate.OWNER_GATEWAY, ROUTER, addresses=(AddressIn("x", "203.0.113.5", 24, False),)
     )
@@ -96,10 +92,7 @@ def expected(units: list[Unit]) -> dict[tuple[str, str], tuple[object, ...]]:
 
 
 def actual(engine: Northbound) -> dict[tuple[str, str], tuple[object, ...]]:
-    return {
-        key: (one.unit, one.stamp, one.parent, dict(one.columns), dict(one.refs), one.groups)
-        for key, one in engine.content().items()
-    }
+    return {key: (one.unit, one.stamp, one.parent, dict(one.columns), dict(one.refs), one.groups) for key, one in engine.content().items()}
 
 
 def test_everything_written_is_read_back(engine: Northbound) -> None:
@@ -185,9 +178,6 @@ def test_wired_follows_the_chassis(plane: Plane, engine: Northbound) -> None:
 
 def test_many_ports_in_one_transaction(engine: Northbound) -> None:
     engine.apply(1, base_units())
-    units = [
-        translate.port(1, PortIn(f"p{n}", 1, NET, f"fa:16:3e:00:01:{n:02x}", security_groups=(GROUP,)))
-        for n in range(200)
-    ]
+    units = [translate.port(1, PortIn(f"p{n}", 1, NET, f"fa:16:3e:00:01:{n:02x}", security_groups=(GROUP,))) for n in range(200)]
     engine.apply(1, units)
     eventually(lambda: len(engine.units()) == 208)

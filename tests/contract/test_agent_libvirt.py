@@ -1,0 +1,249 @@
+"""One contract for both hypervisors: the twin in memory and libvirt with a real QEMU.
+
+`WOLKE_TEST_LIBVIRT` is the URI of a libvirt that boots the guest of `WOLKE_TEST_GUEST` (raw image, default /var/cache/wolke/guest/guest.raw);
+without it the real half fails, it is never skipped: leave it out by name with `-m "not engine"`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from compute.agent.consoles import FileConsoles
+from compute.agent.document import Disk, Limits, Server, parse
+from compute.agent.domain_xml import Builder
+from compute.agent.memory import MemoryHypervisor
+from compute.agent.observed import Domain, Mark, Phase, Power
+from compute.agent.ports import EngineAway, Hypervisor
+from tests.unit.agent_world import disk, raw_document, server
+
+MARK = Mark(epoch=1, generation=3, reboots=2, phase=Phase.STARTING)
+SPEED = Limits(total_bytes_sec=10_000_000, read_iops_sec=50)
+
+
+class Bench(Protocol):
+    """A hypervisor under test, and a hand inside its guests."""
+
+    hypervisor: Hypervisor
+
+    def server(self, *disks: str) -> Server: ...
+    def booted(self, server_id: str) -> None: ...
+    def kill_qemu(self, server_id: str) -> None: ...
+
+
+class MemoryBench:
+    def __init__(self) -> None:
+        self.memory = MemoryHypervisor()
+        self.hypervisor: Hypervisor = self.memory
+
+    def server(self, *disks: str) -> Server:
+        return make_server(*disks)
+
+    def booted(self, server_id: str) -> None:
+        pass
+
+    def kill_qemu(self, server_id: str) -> None:
+        self.memory.end(server_id, Power.OFF, "QEMU died")
+
+    def close(self) -> None:
+        pass
+
+
+class LibvirtBench:
+    def __init__(self, folder: Path) -> None:
+        from compute.agent.libvirt import LibvirtHypervisor
+
+        uri = os.environ.get("WOLKE_TEST_LIBVIRT")
+        if not uri:
+            pytest.fail("WOLKE_TEST_LIBVIRT names no libvirt; set it, or leave real engines out with -m 'not engine'")
+        self.folder = folder
+        self.consoles = FileConsoles(folder / "console")
+        self.hypervisor: Hypervisor = LibvirtHypervisor(uri, Builder("qemu", self.source, self.consoles.path))
+        self.made: list[str] = []
+
+    def source(self, wanted: Disk) -> ET.Element:
+        path = self.folder / wanted.image
+        if not path.exists():
+            if wanted.boot:
+                shutil.copy(os.environ.get("WOLKE_TEST_GUEST", "/var/cache/wolke/guest/guest.raw"), path)
+            else:
+                path.touch()
+                os.truncate(path, 64 * 1024 * 1024)
+        return ET.Element("source", file=str(path))
+
+    def server(self, *disks: str) -> Server:
+        made = make_server(*disks)
+        self.made.append(made.id)
+        return made
+
+    def booted(self, server_id: str) -> None:
+        wait_for(lambda: "guest: READY" in self.consoles.tail(server_id, None), 60)
+
+    def kill_qemu(self, server_id: str) -> None:
+        os.kill(qemu_of(server_id), signal.SIGKILL)
+
+    def close(self) -> None:
+        for server_id in self.made:
+            if server_id in self.hypervisor.domains():
+                self.hypervisor.destroy(server_id)
+                self.hypervisor.undefine(server_id)
+
+
+def qemu_of(server_id: str) -> int:
+    """The process of one guest, by its name on the command line."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"qemu" in arguments[0] and any(f"guest=wolke-{server_id}".encode() in argument for argument in arguments):
+                return int(entry.name)
+    raise AssertionError(f"no QEMU runs {server_id}")
+
+
+def make_server(*disks: str) -> Server:
+    server_id = str(uuid.uuid4())
+    wish = server(server_id, name="a <name> with\nany \x01 char", nics=[], disks=[disk("root", image=f"{server_id}-root"), *(disk(i) for i in disks)])
+    return parse(raw_document(wish)).servers[server_id]
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture(params=["memory", pytest.param("libvirt", marks=pytest.mark.engine)])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    bench = MemoryBench() if request.param == "memory" else LibvirtBench(tmp_path)
+    yield bench
+    bench.close()
+
+
+def seen(bench: Bench, server_id: str) -> Domain:
+    return bench.hypervisor.domains()[server_id]
+
+
+def run(bench: Bench, wanted: Server) -> str:
+    bench.hypervisor.define(wanted, MARK)
+    bench.hypervisor.start(wanted.id)
+    bench.hypervisor.resume(wanted.id)
+    return wanted.id
+
+
+def test_a_domain_is_defined_started_held_and_resumed_each_step_repeated_safely(bench: Bench) -> None:
+    wanted = bench.server("data")
+    hypervisor = bench.hypervisor
+    assert wanted.id not in hypervisor.domains()
+    hypervisor.define(wanted, MARK)
+    hypervisor.define(wanted, MARK)
+    assert (seen(bench, wanted.id).power, seen(bench, wanted.id).mark) == (Power.OFF, MARK)
+    assert seen(bench, wanted.id).config_disks == {"root", "data"}
+    hypervisor.start(wanted.id)
+    hypervisor.start(wanted.id)
+    assert seen(bench, wanted.id).power is Power.PAUSED
+    hypervisor.resume(wanted.id)
+    hypervisor.resume(wanted.id)
+    started = replace(MARK, phase=Phase.STARTED, started_at="2026-01-01T00:00:00+00:00")
+    hypervisor.set_mark(wanted.id, started)
+    assert (seen(bench, wanted.id).power, seen(bench, wanted.id).mark) == (Power.RUNNING, started)
+    hypervisor.destroy(wanted.id)
+    hypervisor.destroy(wanted.id)
+    assert (seen(bench, wanted.id).power, seen(bench, wanted.id).why) == (Power.OFF, "destroyed")
+    assert seen(bench, wanted.id).mark == started
+    hypervisor.undefine(wanted.id)
+    hypervisor.undefine(wanted.id)
+    assert wanted.id not in hypervisor.domains()
+
+
+def test_a_disk_is_plugged_limited_and_let_go_by_a_running_guest(bench: Bench) -> None:
+    wanted = bench.server()
+    hypervisor = bench.hypervisor
+    run(bench, wanted)
+    bench.booted(wanted.id)
+    volume = parse(raw_document(server(disks=[disk(), disk(str(uuid.uuid4()), limits=SPEED.as_dict())]))).servers.popitem()[1].disks[1]  # type: ignore[attr-defined]
+    hypervisor.attach(wanted.id, volume)
+    hypervisor.attach(wanted.id, volume)
+    there = seen(bench, wanted.id).disks[volume.id]
+    assert (there.live, there.device, there.limits) == (True, "vdb", SPEED)
+    assert volume.id not in seen(bench, wanted.id).config_disks
+    faster = Limits(write_bytes_sec=20_000_000, total_iops_sec=500)
+    assert hypervisor.set_limits(wanted.id, volume.id, faster) == faster
+    assert seen(bench, wanted.id).disks[volume.id].limits == faster
+    assert hypervisor.set_limits(wanted.id, volume.id, Limits()) == Limits()
+    hypervisor.detach(wanted.id, volume.id)
+    wait_for(lambda: volume.id not in seen(bench, wanted.id).disks)
+    hypervisor.detach(wanted.id, volume.id)
+
+
+def test_a_guest_that_obeys_the_power_button_is_off_by_guest(bench: Bench) -> None:
+    server_id = run(bench, bench.server())
+    bench.booted(server_id)
+    bench.hypervisor.shutdown(server_id)
+    wait_for(lambda: seen(bench, server_id).power is Power.OFF_BY_GUEST)
+    bench.hypervisor.shutdown(server_id) if isinstance(bench, LibvirtBench) else None
+
+
+def test_a_killed_qemu_is_off_and_told(bench: Bench) -> None:
+    server_id = run(bench, bench.server())
+    told: list[str | None] = []
+    bench.hypervisor.on_change(told.append)
+    bench.kill_qemu(server_id)
+    wait_for(lambda: server_id in told)
+    wait_for(lambda: seen(bench, server_id).power is Power.OFF)
+    assert seen(bench, server_id).why == "QEMU died"
+
+
+def test_every_change_is_told(bench: Bench) -> None:
+    wanted = bench.server()
+    told: list[str | None] = []
+    bench.hypervisor.on_change(told.append)
+    steps: list[Callable[[], None]] = [
+        lambda: bench.hypervisor.define(wanted, MARK),
+        lambda: bench.hypervisor.start(wanted.id),
+        lambda: bench.hypervisor.resume(wanted.id),
+        lambda: bench.hypervisor.destroy(wanted.id),
+        lambda: bench.hypervisor.undefine(wanted.id),
+    ]
+    for step in steps:
+        told.clear()
+        step()
+        wait_for(lambda: wanted.id in told)
+
+
+@pytest.mark.engine
+def test_a_dead_libvirtd_is_away_and_its_events_come_again_afterwards(tmp_path: Path) -> None:
+    """`WOLKE_TEST_LIBVIRT_KILL` is a shell command that kills libvirtd, which something starts again."""
+    bench = LibvirtBench(tmp_path)
+    try:
+        server_id = run(bench, bench.server())
+        assert seen(bench, server_id).power is Power.RUNNING
+        told: list[str | None] = []
+        bench.hypervisor.on_change(told.append)
+        subprocess.run(os.environ["WOLKE_TEST_LIBVIRT_KILL"], shell=True, check=True)
+        wait_for(lambda: None in told)
+
+        def back() -> bool:
+            try:
+                return seen(bench, server_id).power is Power.RUNNING
+            except EngineAway:
+                return False
+
+        wait_for(back, 60)
+        told.clear()
+        bench.kill_qemu(server_id)
+        wait_for(lambda: server_id in told)
+        wait_for(lambda: seen(bench, server_id).power is Power.OFF)
+    finally:
+        bench.close()
