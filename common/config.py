@@ -45,7 +45,7 @@ CEPH = [
     cfg.IntOpt("timeout", default=20, min=1, help="Seconds after which an operation on the cluster has failed."),
 ]
 IMAGE = [
-    cfg.IntOpt("upload_timeout", default=3600, min=1, help="Seconds without progress after which an upload is taken for dead."),
+    cfg.IntOpt("upload_timeout", default=300, min=1, help="Seconds without progress after which an upload is taken for dead."),
 ]
 OVN = [
     cfg.StrOpt("northbound", default="unix:/var/run/ovn/ovnnb_db.sock", help="OVN's northbound database."),

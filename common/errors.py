@@ -74,6 +74,12 @@ class Conflict(ApiError):
     status, title, default_type = 409, "Conflict", "Conflict"
 
 
+class Gone(ApiError):
+    """410: it was there a moment ago."""
+
+    status, title, default_type = 410, "Gone", "Gone"
+
+
 class PreconditionFailed(ApiError):
     """412: a version or revision that the client named is not the current one."""
 

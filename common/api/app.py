@@ -88,7 +88,7 @@ def serve_request(
 
 
 def _checked(service: Service, operations: list[Operation], http: falcon.Request, request_id: str, parts: dict[str, str]) -> Request:
-    version = service.microversions.negotiate(http.get_header)  # type: ignore[arg-type] if service.microversions else None
+    version = service.microversions.negotiate(http.get_header) if service.microversions else None  # type: ignore[arg-type]
     http.context.version = version
     possible = [item for item in operations if item.covers(version)]
     if not possible or any("\x00" in part for part in parts.values()):
