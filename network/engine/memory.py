@@ -71,11 +71,10 @@ class MemoryNorthbound:
     def _collect(self) -> None:
         """What has lost its parent goes; references to what went are emptied."""
         rows = self.store.rows
-        orphans = True
-        while orphans:
-            orphans = [
-                key for key, (_, at) in rows.items() if at is not None and (at.table, at.key) not in rows
-            ]
+        while True:
+            orphans = [key for key, (_, at) in rows.items() if at is not None and (at.table, at.key) not in rows]
+            if not orphans:
+                break
             for key in orphans:
                 del rows[key]
         groups = {name for table, name in rows if table == "Port_Group"}

@@ -1,0 +1,49 @@
+"""Refusals in the words and with the type names of the OpenStack Networking API."""
+
+from __future__ import annotations
+
+from common.errors import BadRequest, Conflict, Forbidden, NotFound
+
+NOUNS = {
+    "network": "Network",
+    "subnet": "Subnet",
+    "port": "Port",
+    "router": "Router",
+    "floatingip": "Floating IP",
+    "security_group": "Security group",
+    "security_group_rule": "Security group rule",
+    "extension": "Extension with alias",
+}
+TYPES = {
+    "network": "NetworkNotFound",
+    "subnet": "SubnetNotFound",
+    "port": "PortNotFound",
+    "router": "RouterNotFound",
+    "floatingip": "FloatingIPNotFound",
+    "security_group": "SecurityGroupNotFound",
+    "security_group_rule": "SecurityGroupRuleNotFound",
+}
+
+
+def missing(noun: str, id: str) -> NotFound:
+    """404 in the noun's own type."""
+    verb = "does not exist" if noun.startswith("security_group") else "could not be found"
+    return NotFound(f"{NOUNS[noun]} {id} {verb}.", type=TYPES.get(noun, "HTTPNotFound"))
+
+
+def invalid(message: str) -> BadRequest:
+    """400 for a value that cannot be; the message names field and value."""
+    return BadRequest(f"Invalid input for operation: {message}.", type="InvalidInput")
+
+
+def bad(message: str, *, type: str = "BadRequest") -> BadRequest:
+    return BadRequest(message, type=type)
+
+
+def conflict(type: str, message: str) -> Conflict:
+    return Conflict(message, type=type)
+
+
+def forbidden(what: str) -> Forbidden:
+    """403: the actor sees it, and may not."""
+    return Forbidden(f"Policy doesn't allow {what} to be performed.", type="PolicyNotAuthorized")

@@ -1,0 +1,182 @@
+"""The rules of ports that tenants and servers plug in."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from common.auth import Actor
+from common.db import Tx, wake
+from network.models import FloatingIp, Network, Port
+from network.service import address, errors, plug, quota, security_group
+from network.service.network import TOPIC, check_revision, owner
+from network.service.visible import get, hold, lock_mine
+
+PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner")
+SERVICE_OWNERS = ("network:router_interface", "network:router_gateway", "network:floatingip", "network:distributed")
+BINDING = {"binding:host_id": "host_id", "binding:vnic_type": "vnic_type", "binding:profile": "profile"}
+MAX_PAIRS = 10
+
+
+def _pairs(port_mac: str, pairs: Sequence[Mapping[str, str]] | None) -> list[dict[str, Any]]:
+    """The allowed address pairs in full form. Raises BadRequest, Conflict."""
+    found: list[dict[str, Any]] = []
+    if len(pairs or ()) > MAX_PAIRS:
+        raise errors.bad(f"The number of allowed address pair exceeds the maximum {MAX_PAIRS}.", type="AllowedAddressPairExhausted")
+    for pair in pairs or ():
+        mac = address.normal_mac(pair.get("mac_address") or port_mac)
+        ip = pair["ip_address"]
+        try:
+            ipaddress.ip_network(ip, strict=False)
+        except ValueError:
+            raise errors.invalid(f"'{ip}' is not a valid ip_address of allowed_address_pairs") from None
+        one = {"mac_address": mac, "ip_address": ip}
+        if one in found:
+            raise errors.bad(f"Request contains duplicate address pair: mac_address {mac} ip_address {ip}.", type="DuplicateAddressPairInRequest")
+        found.append(one)
+    return found
+
+
+def _own_network(actor: Actor, network: Network, body: Mapping[str, Any]) -> None:
+    """On another's network a tenant takes what is given. Raises Forbidden."""
+    if actor.is_admin or network.project_id == actor.project_id:
+        return
+    if not network.shared:
+        raise errors.forbidden("creating a port on a network of another project")
+    if body.get("mac_address") is not None:
+        raise errors.forbidden("create_port:mac_address on a network of another project")
+    if any(wish.get("ip_address") for wish in body.get("fixed_ips") or ()):
+        raise errors.forbidden("create_port:fixed_ips:ip_address on a network of another project")
+
+
+def _security(network: Network, body: Mapping[str, Any]) -> bool:
+    """Whether port security is on. Raises Conflict where groups or pairs need it and it is off."""
+    wanted = body.get("port_security_enabled")
+    secure = network.port_security_enabled if wanted is None else bool(wanted)
+    if not secure and body.get("security_groups"):
+        raise errors.conflict(
+            "PortSecurityAndIPRequiredForSecurityGroups", "Port security must be enabled in order to have security groups on a port."
+        )
+    if not secure and body.get("allowed_address_pairs"):
+        raise errors.conflict("AddressPairAndPortSecurityRequired", "Port Security must be enabled in order to have allowed address pairs on a port.")
+    return secure
+
+
+def create(tx: Tx, actor: Actor, body: Mapping[str, Any], *, created_by_compute: bool = False) -> Port:
+    """Raises NotFound (network, subnet, group), Forbidden, OverQuota, BadRequest, Conflict (address in use, none left)."""
+    project = owner(actor, body)
+    if (body.get("device_owner") or "").startswith("network:") and not actor.is_admin:
+        raise errors.forbidden("create_port:device_owner")
+    quota.claim(tx, project, "port")
+    network = hold(tx, Network, body["network_id"], actor)
+    _own_network(actor, network, body)
+    secure = _security(network, body)
+    groups = security_group.for_port(tx, actor, project, body.get("security_groups")) if secure else []
+    mac = address.normal_mac(body["mac_address"]) if body.get("mac_address") else None
+    port = plug.add(
+        tx,
+        network.id,
+        mac=mac,
+        project_id=project,
+        port_security_enabled=secure,
+        created_by_compute=created_by_compute,
+        **{key: body[key] for key in PLAIN if body.get(key) is not None},
+        **{column: body[key] for key, column in BINDING.items() if body.get(key) is not None},
+    )
+    port.allowed_address_pairs = _pairs(port.mac_address, body.get("allowed_address_pairs"))
+    address.assign(tx, port, plug.subnets_of(tx, network.id), body.get("fixed_ips"))
+    plug.set_groups(tx, port, groups)
+    tx.flush()
+    wake(tx, TOPIC)
+    return port
+
+
+def _move(tx: Tx, port: Port, wishes: Sequence[Mapping[str, Any]]) -> None:
+    """Exactly these addresses; one that stays is not given up in between."""
+    held = plug.addresses(tx, port.id)
+    keep = {wish["ip_address"] for wish in wishes if wish.get("ip_address")}
+    for fixed in held:
+        if fixed.ip not in keep:
+            _let_go(tx, port, fixed.ip)
+            tx.delete(fixed)
+    tx.flush()
+    kept = {fixed.ip for fixed in held} & keep
+    address.assign(tx, port, plug.subnets_of(tx, port.network_id), [wish for wish in wishes if wish.get("ip_address") not in kept])
+
+
+def _let_go(tx: Tx, port: Port, ip: str) -> None:
+    """A floating IP that led to this address of the port leads nowhere."""
+    rows = select(FloatingIp).where(FloatingIp.port_id == port.id, FloatingIp.fixed_ip_address == ip)
+    for floating in tx.scalars(rows):
+        floating.port_id = floating.fixed_ip_address = floating.router_id = None
+        floating.touch()
+
+
+def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> Port:
+    """Raises NotFound, Forbidden, BadRequest, Conflict."""
+    port = lock_mine(tx, actor, Port, id, "update")
+    check_revision(port.generation, revision)
+    network = get(tx, actor, Network, port.network_id)
+    _check_owner_change(actor, port, body)
+    _own_network_update(actor, network, port, body)
+    if body.get("fixed_ips") is not None:
+        _move(tx, port, body["fixed_ips"])
+    for key in PLAIN:
+        if body.get(key) is not None:
+            setattr(port, key, body[key])
+    for key, column in BINDING.items():
+        if key in body:
+            setattr(port, column, body[key] or type(getattr(port, column))())
+    if body.get("mac_address"):
+        port.mac_address = address.normal_mac(body["mac_address"])
+    _update_security(tx, actor, network, port, body)
+    port.touch()
+    tx.flush()
+    wake(tx, TOPIC)
+    return port
+
+
+def _check_owner_change(actor: Actor, port: Port, body: Mapping[str, Any]) -> None:
+    """A router's leg is moved by the router's own operations."""
+    service = port.device_owner in SERVICE_OWNERS
+    if service and any(key in body for key in ("device_id", "device_owner", "fixed_ips", "mac_address")) and not actor.is_admin:
+        raise errors.forbidden(f"updating a port with device_owner {port.device_owner}")
+    if (body.get("device_owner") or "").startswith("network:") and body["device_owner"] != port.device_owner and not actor.is_admin:
+        raise errors.forbidden("update_port:device_owner")
+
+
+def _own_network_update(actor: Actor, network: Network, port: Port, body: Mapping[str, Any]) -> None:
+    if actor.is_admin or network.project_id == actor.project_id:
+        return
+    held = {fixed.ip for fixed in port.fixed_ips}
+    if any(wish.get("ip_address") and wish["ip_address"] not in held for wish in body.get("fixed_ips") or ()):
+        raise errors.forbidden("update_port:fixed_ips:ip_address on a network of another project")
+    if "port_security_enabled" in body or "allowed_address_pairs" in body:
+        raise errors.forbidden("update_port:port_security_enabled on a network of another project")
+
+
+def _update_security(tx: Tx, actor: Actor, network: Network, port: Port, body: Mapping[str, Any]) -> None:
+    asked = {"port_security_enabled": port.port_security_enabled, **body}
+    has_groups = [group.id for group in port.security_groups]
+    if body.get("port_security_enabled") is False and "security_groups" not in body and has_groups:
+        raise errors.conflict(
+            "PortSecurityPortHasSecurityGroup", "Port has security group associated. Cannot disable port security or IP address until removed."
+        )
+    port.port_security_enabled = _security(network, asked)
+    if "allowed_address_pairs" in body:
+        port.allowed_address_pairs = _pairs(port.mac_address, body["allowed_address_pairs"])
+    if body.get("security_groups") is not None:
+        plug.set_groups(tx, port, security_group.for_port(tx, actor, port.project_id, body["security_groups"]))
+
+
+def delete(tx: Tx, actor: Actor, id: str) -> None:
+    """Raises NotFound, Forbidden, Conflict for what belongs to a router or a floating IP."""
+    port = lock_mine(tx, actor, Port, id, "delete")
+    if port.device_owner in SERVICE_OWNERS:
+        message = f"Port {id} cannot be deleted directly via the port API: has device owner {port.device_owner}."
+        raise errors.conflict("ServicePortInUse", message)
+    plug.remove(tx, port)
+    wake(tx, TOPIC)

@@ -1,0 +1,231 @@
+"""The rules of routers: interfaces are ports, and so is the gateway."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy import update as sql_update
+
+from common.auth import Actor
+from common.db import Tx, wake
+from common.errors import NotFound
+from network.models import OWNER_GATEWAY, OWNER_INTERFACE, PRESENT, FixedIp, FloatingIp, Network, Port, Router, Subnet
+from network.service import errors, plug, quota
+from network.service.network import TOPIC, check_revision, owner
+from network.service.visible import hold, lock, lock_mine, mine
+
+PLAIN = ("name", "description", "admin_state_up")
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What adding or removing an interface answers."""
+
+    router: Router
+    port: Port
+    subnet_ids: tuple[str, ...]
+
+
+def legs(tx: Tx, router_id: str) -> Sequence[Port]:
+    """The router's interfaces, without its gateway."""
+    query = select(Port).where(Port.device_id == router_id, Port.device_owner == OWNER_INTERFACE, Port.desired == PRESENT)
+    return tx.scalars(query).all()
+
+
+def _touch_legs(tx: Tx, router: Router) -> None:
+    """Each interface carries its own SNAT and up or down: they follow the router's gateway and admin state."""
+    query = sql_update(Port).where(Port.device_id == router.id, Port.device_owner.in_([OWNER_INTERFACE, OWNER_GATEWAY]))
+    tx.execute(query.values(generation=Port.generation + 1), execution_options={"synchronize_session": "fetch"})
+
+
+def create(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> Router:
+    """Raises OverQuota, NotFound (external network), BadRequest, Conflict."""
+    project = owner(actor, body)
+    quota.claim(tx, project, "router")
+    row = Router(project_id=project, **{key: body[key] for key in PLAIN if body.get(key) is not None})
+    tx.add(row)
+    tx.flush()
+    if body.get("external_gateway_info"):
+        _set_gateway(tx, actor, row, body["external_gateway_info"])
+    tx.flush()
+    wake(tx, TOPIC)
+    return row
+
+
+def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> Router:
+    """`external_gateway_info` null or empty takes the gateway away. Raises NotFound, BadRequest, Conflict."""
+    row = lock_mine(tx, actor, Router, id, "update")
+    check_revision(row.generation, revision)
+    before = row.admin_state_up
+    for key in PLAIN:
+        if body.get(key) is not None:
+            setattr(row, key, body[key])
+    if "external_gateway_info" in body:
+        if body["external_gateway_info"]:
+            _set_gateway(tx, actor, row, body["external_gateway_info"])
+        else:
+            _clear_gateway(tx, row)
+    if row.admin_state_up != before:
+        _touch_legs(tx, row)
+    row.touch()
+    tx.flush()
+    tx.refresh(row, ["gateway"])
+    wake(tx, TOPIC)
+    return row
+
+
+def _set_gateway(tx: Tx, actor: Actor, row: Router, info: Mapping[str, Any]) -> None:
+    network = hold(tx, Network, info["network_id"], actor)
+    if not network.external:
+        raise errors.bad(f"Bad router request: Network {network.id} is not an external network.")
+    if info.get("enable_snat") is not None:
+        row.enable_snat = info["enable_snat"]
+    wishes = info.get("external_fixed_ips") or None
+    gateway = tx.get(Port, row.gateway_port_id) if row.gateway_port_id else None
+    if gateway is not None and gateway.network_id == network.id and (wishes is None or _holds(tx, gateway, wishes)):
+        _touch_legs(tx, row)
+        return
+    _apart(tx, row, plug.subnets_of(tx, network.id))
+    if gateway is not None:
+        _clear_gateway(tx, row)
+    port = plug.service_port(tx, network, OWNER_GATEWAY, row.id, wishes)
+    if not plug.addresses(tx, port.id):
+        raise errors.bad(f"Bad router request: external network {network.id} has no subnet to give the router an address of.")
+    row.gateway_port_id = port.id
+    tx.flush()
+    _touch_legs(tx, row)
+
+
+def _holds(tx: Tx, gateway: Port, wishes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the gateway has what is wished for already."""
+    held = plug.addresses(tx, gateway.id)
+    return all(
+        any(
+            wish.get("ip_address") in (None, fixed.ip) and wish.get("subnet_id") in (None, fixed.subnet_id) for fixed in held
+        )
+        for wish in wishes
+    )
+
+
+def _clear_gateway(tx: Tx, row: Router) -> None:
+    if row.gateway_port_id is None:
+        return
+    used = select(FloatingIp.id).where(FloatingIp.router_id == row.id, FloatingIp.desired == PRESENT)
+    if tx.scalars(used).first():
+        message = f"Gateway cannot be updated for router {row.id}, since a gateway to external network is required by one or more floating IPs."
+        raise errors.conflict("RouterExternalGatewayInUseByFloatingIp", message)
+    port = lock(tx, Port, row.gateway_port_id)
+    row.gateway_port_id = None
+    plug.remove(tx, port)
+    _touch_legs(tx, row)
+
+
+def delete(tx: Tx, actor: Actor, id: str) -> None:
+    """With its gateway. Raises NotFound, Conflict while it has interfaces."""
+    row = lock_mine(tx, actor, Router, id, "delete")
+    if legs(tx, id):
+        raise errors.conflict("RouterInUse", f"Router {id} still has ports")
+    _clear_gateway(tx, row)
+    row.remove()
+    wake(tx, TOPIC)
+
+
+def _apart(tx: Tx, row: Router, new: Sequence[Subnet]) -> None:
+    """Raise BadRequest when a range that the router is on overlaps with a new one."""
+    query = select(Subnet).join(FixedIp, FixedIp.subnet_id == Subnet.id).join(Port, Port.id == FixedIp.port_id)
+    query = query.where(Port.device_id == row.id, Port.device_owner.startswith("network:router"), Port.desired == PRESENT)
+    for old in tx.scalars(query):
+        for subnet in new:
+            if old.id == subnet.id and old.network_id == subnet.network_id and _is_gateway(tx, row, old):
+                continue
+            if ipaddress.ip_network(old.cidr).overlaps(ipaddress.ip_network(subnet.cidr)):
+                message = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {old.cidr} of subnet {old.id}."
+                raise errors.bad(message)
+
+
+def _is_gateway(tx: Tx, row: Router, subnet: Subnet) -> bool:
+    query = select(FixedIp.ip).where(FixedIp.port_id == row.gateway_port_id, FixedIp.subnet_id == subnet.id)
+    return row.gateway_port_id is not None and tx.scalars(query).first() is not None
+
+
+def add_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> Interface:
+    """By `subnet_id` (at its gateway's address) or `port_id`. Raises NotFound, BadRequest, Conflict."""
+    row = lock_mine(tx, actor, Router, id, "add_router_interface")
+    if bool(body.get("subnet_id")) == bool(body.get("port_id")):
+        raise errors.bad("Bad router request: Either subnet_id or port_id must be specified, and not both.")
+    if body.get("subnet_id"):
+        port, subnets = _plug_subnet(tx, actor, row, body["subnet_id"])
+    else:
+        port, subnets = _plug_port(tx, actor, row, body["port_id"])
+    row.touch()
+    tx.flush()
+    wake(tx, TOPIC)
+    return Interface(row, port, tuple(subnet.id for subnet in subnets))
+
+
+def _plug_subnet(tx: Tx, actor: Actor, row: Router, subnet_id: str) -> tuple[Port, list[Subnet]]:
+    subnet = hold(tx, Subnet, subnet_id, actor)
+    network = hold(tx, Network, subnet.network_id, actor)
+    mine(actor, network, "add_router_interface on a network of another project")
+    if subnet.gateway_ip is None:
+        raise errors.bad(f"Bad router request: Subnet {subnet_id} for router interface must have a gateway IP.")
+    _apart(tx, row, [subnet])
+    wish = [{"subnet_id": subnet.id, "ip_address": subnet.gateway_ip}]
+    return plug.service_port(tx, network, OWNER_INTERFACE, row.id, wish, row.project_id), [subnet]
+
+
+def _plug_port(tx: Tx, actor: Actor, row: Router, port_id: str) -> tuple[Port, list[Subnet]]:
+    port = lock_mine(tx, actor, Port, port_id, "update")
+    if port.device_id:
+        message = f"Unable to complete operation on port {port_id} for network {port.network_id}. Port already has an attached device {port.device_id}."
+        raise errors.conflict("PortInUse", message)
+    subnets = [fixed.subnet for fixed in plug.addresses(tx, port.id)]
+    if not subnets:
+        raise errors.bad(f"Bad router request: Port {port_id} has no fixed IPs.", type="BadRequest")
+    _apart(tx, row, subnets)
+    port.device_id, port.device_owner, port.port_security_enabled = row.id, OWNER_INTERFACE, False
+    plug.set_groups(tx, port, [])
+    port.touch()
+    return port, subnets
+
+
+def _find_leg(tx: Tx, row: Router, body: Mapping[str, Any]) -> tuple[Port, list[FixedIp]]:
+    """The interface that a removal means. Raises NotFound, BadRequest, Conflict."""
+    port_id, subnet_id = body.get("port_id"), body.get("subnet_id")
+    if not port_id and not subnet_id:
+        raise errors.bad("Bad router request: Either subnet_id or port_id must be specified.")
+    for port in legs(tx, row.id):
+        held = plug.addresses(tx, port.id)
+        on_subnet = any(fixed.subnet_id == subnet_id for fixed in held)
+        if port_id and port.id != port_id:
+            continue
+        if subnet_id and not on_subnet:
+            if port_id:
+                message = f"Port {port_id} is not associated with subnet {subnet_id}."
+                raise errors.conflict("RouterInterfaceNotFoundForSubnet", message)
+            continue
+        return port, held
+    message = f"Router {row.id} does not have an interface with id {port_id or subnet_id}"
+    raise NotFound(message, type="RouterInterfaceNotFound" if port_id else "RouterInterfaceNotFoundForSubnet")
+
+
+def remove_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> Interface:
+    """Raises NotFound, Conflict while a floating IP needs it."""
+    row = lock_mine(tx, actor, Router, id, "remove_router_interface")
+    port, held = _find_leg(tx, row, body)
+    subnets = [fixed.subnet_id for fixed in held]
+    needs = select(FloatingIp.id).where(FloatingIp.router_id == id, FloatingIp.desired == PRESENT)
+    inner = exists().where(FixedIp.port_id == FloatingIp.port_id, FixedIp.ip == FloatingIp.fixed_ip_address, FixedIp.subnet_id.in_(subnets))
+    if tx.scalars(needs.where(inner)).first():
+        message = f"Router interface for subnet {subnets[0]} on router {id} cannot be deleted, as it is required by one or more floating IPs."
+        raise errors.conflict("RouterInterfaceInUseByFloatingIP", message)
+    plug.remove(tx, port)
+    row.touch()
+    tx.flush()
+    wake(tx, TOPIC)
+    return Interface(row, port, tuple(subnets))
+
