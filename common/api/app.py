@@ -121,15 +121,15 @@ def _authenticate(service: Service, operation: Operation, request: Request) -> N
 
 
 def _allow(service: Service, request: Request) -> None:
-    """Query, body and policy hold."""
+    """Policy, query and body hold, in this order: who may not is not told what would be well-formed."""
     operation = request.operation
+    if operation.action is not None and not service.policy.allows(operation.action, request.actor):
+        raise errors.Forbidden(f"Policy doesn't allow {operation.action} to be performed.")
     operation.check_query(request.query.values)
     if operation.body is not None:
         if request.body is None:
             raise errors.BadRequest("The request needs a JSON body.")
         operation.body(request.body)
-    if operation.action is not None and not service.policy.allows(operation.action, request.actor):
-        raise errors.Forbidden(f"Policy doesn't allow {operation.action} to be performed.")
 
 
 def _by_key(possible: list[Operation], body: object) -> Operation:

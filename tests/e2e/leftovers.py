@@ -1,0 +1,97 @@
+"""What every engine holds of ours, by engine: the same before a test as after it, or something was left."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.e2e.cloud import STATE, eventually, hosts, on_host, run, sql, virsh
+
+TABLES = {
+    "network": ("network", "subnet", "port", "router", "floating_ip", "security_group"),
+    "volume": ("volume", "snapshot", "attachment"),
+    "image": ("image",),
+    "compute": ("server", "allocation", "keypair", "question"),
+    "common": ("job",),
+}
+DEFAULT_GROUPS = "desired <> 'absent' AND name = 'default'"
+
+
+def libvirt() -> set[str]:
+    """Domains, on every host."""
+    return {f"{host}/{name}" for host in hosts() for name in virsh(host, "list --all --name").split()}
+
+
+def taps() -> set[str]:
+    """Taps of guests, and namespaces and veths of networks' metadata, on every host."""
+    found = set()
+    for host in hosts():
+        links = re.findall(r"^\d+: (tap[0-9a-f-]+|md[^@:]*)[@:]", on_host(host, "ip -o link"), re.M)
+        found |= {f"{host}/{name}" for name in links}
+        found |= {f"{host}/netns {name}" for name in on_host(host, "ip netns list").split() if name.startswith("md-")}
+    return found
+
+
+def ovs_ports() -> set[str]:
+    """Ports on the hosts' integration bridges that no tunnel made."""
+    found = set()
+    for host in hosts():
+        said = run(["ovs-vsctl", f"--db=unix:{STATE}/hosts/{host}/run/openvswitch/db.sock", "list-ports", "br-int"], check=False)
+        found |= {f"{host}/{port}" for port in said.split() if not port.startswith(("ovn-", "patch-"))}
+    return found
+
+
+def ovn() -> set[str]:
+    """Northbound rows, by name or id."""
+    found = set()
+    for table, column in (
+        ("Logical_Switch", "name"), ("Logical_Switch_Port", "name"), ("Logical_Router", "name"), ("Logical_Router_Port", "name"),
+        ("NAT", "external_ip"), ("DHCP_Options", "cidr"), ("Port_Group", "name"), ("Address_Set", "name"),
+    ):  # fmt: skip
+        said = run(["ovn-nbctl", f"--db=unix:{STATE}/ovn/nb.sock", "--format=json", f"--columns=_uuid,{column}", "list", table])
+        found |= {f"{table} {row[1]} {row[0][1]}" for row in json.loads(said)["data"]}
+    return found
+
+
+def rbd() -> set[str]:
+    """RBD images, those in the trash included."""
+    found = set()
+    for pool in ("images", "volumes", "vms"):
+        command = ["nsenter", "--net=/run/netns/wk-ctl", "rbd", "-c", str(STATE / "ceph/ceph.conf"), "-p", pool]
+        found |= {f"{pool}/{name}" for name in run([*command, "ls"]).split()}
+        found |= {f"{pool}/trash {line.split()[0]}" for line in run([*command, "trash", "ls", "--all"]).splitlines()}
+    return found
+
+
+def rows() -> set[str]:
+    """Rows of resources, allocations and jobs."""
+    found = set()
+    for schema, tables in TABLES.items():
+        for table in tables:
+            if sql(f"SELECT to_regclass('{schema}.{table}') IS NOT NULL")[0][0] == "t":
+                columns = {row[0] for row in sql(f"SELECT column_name FROM information_schema.columns WHERE table_schema='{schema}' AND table_name='{table}'")}
+                key = "id" if "id" in columns else "server_id" if "server_id" in columns else "name"
+                found |= {f"{schema}.{table} {row[0]}" for row in sql(f'SELECT "{key}" FROM {schema}."{table}"')}
+    return found
+
+
+ENGINES = {"libvirt": libvirt, "taps": taps, "ovs": ovs_ports, "ovn": ovn, "rbd": rbd, "sql": rows}
+
+
+def holdings() -> dict[str, set[str]]:
+    """Everything, by engine."""
+    return {name: look() for name, look in ENGINES.items()}
+
+
+def nothing_left(before: dict[str, set[str]], *, seconds: float = 90) -> None:
+    """Wait until every engine holds just what it held before; AssertionError lists what was left, and what is missing."""
+
+    def look() -> bool:
+        now = holdings()
+        left = {name: sorted(now[name] - before[name]) for name in now if now[name] - before[name]}
+        lost = {name: sorted(before[name] - now[name]) for name in now if before[name] - now[name]}
+        assert not left, f"left: {left}"
+        assert not lost, f"lost: {lost}"
+        return True
+
+    eventually(look, seconds=seconds, what="every engine holds what it held before", every=2)
