@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, and_, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from common.db import Base, Desired, Identified
+from common.db import Base, Desired, Identified, clock
 
 SCHEMA = "image"
 VISIBILITIES = ("public", "private", "shared", "community")
@@ -49,7 +49,9 @@ class Image(Identified, Desired, Base):
     checksum: Mapped[str | None] = mapped_column(String(32))
     hash_value: Mapped[str | None] = mapped_column(String(128))
     upload: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    upload_until: Mapped[datetime | None]
+    upload_until: Mapped[datetime | None] = mapped_column()
+    # Whether an upload is running, as PostgreSQL's clock had it when the row was read.
+    uploading: Mapped[bool] = column_property(and_(upload_until.is_not(None), upload_until > clock()))
 
 
 class Member(Base):

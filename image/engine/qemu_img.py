@@ -11,12 +11,9 @@ import os
 import re
 import resource
 import signal
-import subprocess
 import sys
-import tempfile
-from typing import IO
 
-from common.rbd import Ceph, StoreError
+from common.rbd import StoreError
 
 MEMORY_BYTES = 4 << 30
 PR_SET_PDEATHSIG = 1
@@ -41,42 +38,6 @@ def command(conf: str, user: str, pool: str, source: str, target: str) -> list[s
         "qemu-img", "convert", "-f", "qcow2", "-O", "raw", "-n", "--target-is-zero", "-t", "none", "-T", "none",
         node(conf, user, pool, source), node(conf, user, pool, target),
     ]  # fmt: skip
-
-
-class Conversion:
-    """A running conversion. Its worker asks `done` now and again."""
-
-    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
-        self._process, self._errors = process, errors
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it ended well within `seconds`. Raises StoreError with qemu-img's last words when it ended badly."""
-        try:
-            status = self._process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        self._errors.seek(0)
-        words = self._errors.read()[-500:].decode(errors="replace").strip()
-        if status != 0:
-            raise StoreError(f"qemu-img ended with {status}: {words}")
-        return True
-
-    def stop(self) -> None:
-        """End the child, if it runs."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        self._errors.close()
-
-
-def start(ceph: Ceph, pool: str, source: str, target: str) -> Conversion:
-    """Begin to convert the qcow2 data `source` into the existing, empty RBD image `target` of the same pool."""
-    conf, user = ceph.identity
-    errors = tempfile.TemporaryFile()
-    arguments = [sys.executable, "-P", "-m", "image.engine.qemu_img", conf, user, pool, source, target]
-    environment = {**os.environ, "WOLKE_PARENT": str(os.getpid())}
-    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
-    return Conversion(process, errors)
 
 
 def main() -> None:

@@ -1,41 +1,17 @@
-"""How an image lies in the pool `images`: data under a name of its own for each upload, the raw twin as `<id>.raw`, both with snapshot `snap`.
-
-Names derive from the image's id and the upload's number, so that a leftover is recognised and a late writer harms nobody.
-"""
+"""How an image lies in the pool `images`: data under a name of its own for each upload, the raw twin as `<id>.raw`, both with snapshot `snap`."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from common.rbd import MIB, BlockStore, StoreNotFound, Writer, ensure_gone, ensure_snapshot, make_whole
+from image.names import POOL, SNAPSHOT, partial_twin_name, sectors, twin_name
 
-POOL = "images"
-SNAPSHOT = "snap"
-SECTOR = 512
 # An image that grows is resized in steps, each of which tells the watchers.
 GROWTH = 1024 * MIB
-
-
-def data_name(image_id: str, upload: int) -> str:
-    """The RBD image of upload number `upload`, from 1."""
-    return image_id if upload <= 1 else f"{image_id}.{upload}"
-
-
-def twin_name(image_id: str) -> str:
-    """The RBD image that a boot clones when the data is not raw."""
-    return f"{image_id}.raw"
-
-
-def partial_twin_name(image_id: str, fence: int) -> str:
-    """Where the conversion that claim `fence` started writes, until it is whole."""
-    return f"{image_id}.raw.{fence}"
-
-
-def sectors(size: int) -> int:
-    """`size` bytes rounded up to what a disk can have."""
-    return -(-size // SECTOR) * SECTOR
 
 
 class Upload:
@@ -57,6 +33,15 @@ class Upload:
         """Wait until all is stored and cut the image to its size, rounded up to a sector."""
         self._writer.flush()
         self._writer.resize(sectors(self.size))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of a conversion: whole; or running; or failed, with why; or none of them, when its process died."""
+
+    whole: bool = False
+    running: bool = False
+    failure: str = ""
 
 
 class ImageStore:
@@ -91,15 +76,29 @@ class ImageStore:
         self.blocks.create(self.pool, name, sectors(size))
         return name
 
+    def finish_twin(self, target: str) -> None:
+        """Mark a conversion's target as whole."""
+        ensure_snapshot(self.blocks, self.pool, target, SNAPSHOT)
+
+    def progress(self, image_id: str, fence: int) -> Progress:
+        """How far the conversion of claim `fence` is."""
+        if self.has_twin(image_id):
+            return Progress(whole=True)
+        info = self.blocks.info(self.pool, partial_twin_name(image_id, fence))
+        if info is None:
+            return Progress()
+        return Progress(whole=SNAPSHOT in info.snapshots, running=info.opened, failure=info.note)
+
     def commit_twin(self, image_id: str, fence: int) -> None:
-        """Make the conversion of claim `fence` the twin; one that is there already wins. Raises StoreNotFound when there is neither."""
-        partial = partial_twin_name(image_id, fence)
-        if self.blocks.info(self.pool, partial) is None:
+        """Give the whole conversion of claim `fence` the twin's name; one that is there already wins.
+
+        Raises StoreNotFound when there is neither.
+        """
+        try:
+            make_whole(self.blocks, self.pool, partial_twin_name(image_id, fence), twin_name(image_id))
+        except StoreNotFound:
             if not self.has_twin(image_id):
-                raise StoreNotFound(f"{self.pool}/{partial}: not found")
-            return
-        ensure_snapshot(self.blocks, self.pool, partial, SNAPSHOT)
-        make_whole(self.blocks, self.pool, partial, twin_name(image_id))
+                raise
 
     def has_twin(self, image_id: str) -> bool:
         """Whether the raw twin is whole."""
@@ -115,6 +114,10 @@ class ImageStore:
         for name in self.names_of(image_id):
             if name not in keep:
                 ensure_gone(self.blocks, self.pool, name)
+        self.purge()
+
+    def purge(self) -> None:
+        """Remove what was kept for clones that are gone."""
         self.blocks.purge(self.pool)
 
     def names_of(self, image_id: str) -> list[str]:

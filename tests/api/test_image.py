@@ -81,7 +81,7 @@ def test_from_creation_to_deletion(api: Client, store: ImageStore, work: Callabl
     assert work() == 0
     assert store.names_of(made["id"]) == [made["id"]]
     api.delete(f"/v2/images/{made['id']}")
-    api.get(f"/v2/images/{made['id']}", ok=404)
+    api("GET", f"/v2/images/{made['id']}", ok=404)
     assert work() == 0
     assert store.names_of(made["id"]) == []
 
@@ -264,13 +264,13 @@ def test_who_sees_what(api: Client) -> None:
     assert {i["name"] for i in other.get("/v2/images?visibility=community")["images"]} == {"community"}
     other.get(f"/v2/images/{community['id']}")
     for hidden in (private, shared):
-        other.get(f"/v2/images/{hidden['id']}", ok=404)
+        other("GET", f"/v2/images/{hidden['id']}", ok=404)
         other.delete(f"/v2/images/{hidden['id']}", ok=404)
     for seen in (public, community):
         other.delete(f"/v2/images/{seen['id']}", ok=403)
         patched(other, seen["id"], {"op": "replace", "path": "/name", "value": "mine"}, ok=403)
         put(other, seen["id"], b"x", ok=403)
-    api.as_("reader").post("/v2/images", RAW, ok=403)
+    api.as_("reader")("POST", "/v2/images", RAW, ok=403)
     assert len(admin.get("/v2/images?visibility=all")["images"]) == 4
 
 
@@ -279,20 +279,20 @@ def test_sharing(api: Client) -> None:
     made = make(api)
     path = f"/v2/images/{made['id']}/members"
     assert api.post(path, {"member": OTHER_PROJECT}, ok=200)["status"] == "pending"
-    api.post(path, {"member": OTHER_PROJECT}, ok=409)
+    api("POST", path, {"member": OTHER_PROJECT}, ok=409)
     other.get(f"/v2/images/{made['id']}")
     assert other.get("/v2/images")["images"] == []
     assert len(other.get("/v2/images?member_status=pending")["images"]) == 1
-    api.put(f"{path}/{OTHER_PROJECT}", {"status": "accepted"}, ok=403)
-    other.put(f"{path}/{OTHER_PROJECT}", {"status": "maybe"}, ok=400)
+    api("PUT", f"{path}/{OTHER_PROJECT}", {"status": "accepted"}, ok=403)
+    other("PUT", f"{path}/{OTHER_PROJECT}", {"status": "maybe"}, ok=400)
     assert other.put(f"{path}/{OTHER_PROJECT}", {"status": "accepted"}, ok=200)["status"] == "accepted"
     assert len(other.get("/v2/images")["images"]) == 1
     assert len(other.get("/v2/images?visibility=shared")["images"]) == 1
     other.delete(f"{path}/{OTHER_PROJECT}", ok=403)
     assert [m["member_id"] for m in api.get(path)["members"]] == [OTHER_PROJECT]
     api.delete(f"{path}/{OTHER_PROJECT}")
-    other.get(f"/v2/images/{made['id']}", ok=404)
-    other.get(path, ok=404)
+    other("GET", f"/v2/images/{made['id']}", ok=404)
+    other("GET", path, ok=404)
 
 
 def test_lists_are_filtered_sorted_and_paged(api: Client, db: Database) -> None:
@@ -318,7 +318,7 @@ def test_lists_are_filtered_sorted_and_paged(api: Client, db: Database) -> None:
         seen += [i["name"] for i in page["images"]]
     assert seen == ["i0", "i1", "i2", "i3", "i4"]
     for bad in ("sort=bogus", "limit=x", "created_at=soon", "size_min=big", f"marker={uuid.uuid4()}", "protected=perhaps"):
-        api.get(f"/v2/images?{bad}", ok=400)
+        api("GET", f"/v2/images?{bad}", ok=400)
     counts = []
     for limit in (1, 5):
         with counted(db) as sent:
@@ -334,10 +334,10 @@ def test_tags_schemas_and_names_that_are_no_ids(api: Client) -> None:
     assert api.get(f"/v2/images/{made['id']}")["tags"] == ["blue"]
     api.delete(f"/v2/images/{made['id']}/tags/blue")
     api.delete(f"/v2/images/{made['id']}/tags/blue", ok=404)
-    api.get("/v2/images/cirros", ok=404)
+    api("GET", "/v2/images/cirros", ok=404)
     for name in ("image", "images", "member", "members"):
         assert api.get(f"/v2/schemas/{name}")["name"] == name
-    api.get("/v2/schemas/unicorn", ok=404)
+    api("GET", "/v2/schemas/unicorn", ok=404)
 
 
 def test_the_owner_is_the_tokens_project(api: Client) -> None:

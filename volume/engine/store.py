@@ -6,19 +6,7 @@ A volume is made as `volume-<id>.<fence>` and renamed when it is whole, so that 
 from __future__ import annotations
 
 from common.rbd import BlockStore, SnapshotName, StoreNotFound, ensure_gone, ensure_snapshot, make_whole
-
-POOL = "volumes"
-GIB = 1 << 30
-
-
-def volume_name(volume_id: str) -> str:
-    """The RBD image of a volume."""
-    return f"volume-{volume_id}"
-
-
-def snapshot_name(snapshot_id: str) -> str:
-    """The RBD snapshot of a snapshot, on its volume's image."""
-    return f"snapshot-{snapshot_id}"
+from volume.names import POOL, snapshot_name, volume_name
 
 
 class VolumeStore:

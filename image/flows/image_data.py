@@ -1,0 +1,98 @@
+"""`image.data`: follows an upload to its end; sweeps what a dead one left; makes the raw twin of data that is not raw.
+
+Begun with the upload, so that whatever happens to it somebody looks. The conversion is a child's, followed from step to step.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from common.db import Tx
+from common.jobs import Done, Fail, Flow, Goto, Outcome, Run, Wait
+from common.jobs.flow import START, Commit
+from common.rbd import StoreBusy
+from image.engine.convert import Converter
+from image.engine.store import ImageStore
+from image.models import Image
+from image.names import data_name, twin_name
+
+FLOW = Flow("image.data", Image, deadline=timedelta(days=1))
+LOOK_SECONDS = 30.0
+FOLLOW_SECONDS = 1.0
+BUSY_SECONDS = 5.0
+ATTEMPTS = 3
+
+
+@FLOW.step
+def start(run: Run[Image]) -> Outcome | Commit:
+    """Wait for the upload; sweep; see what is left to do."""
+    image = run.subject
+    if image is None or image.desired == "absent":
+        return Done()
+    if image.data is None and run.read(lambda tx: _uploading(tx, run.subject_id)):
+        return Wait(LOOK_SECONDS, "the data is being uploaded")
+    store = run.engine(ImageStore)
+    try:
+        store.ensure_only(image.id, *_wanted(image))
+    except StoreBusy:
+        return Wait(BUSY_SECONDS, "what an upload or a conversion left is still open")
+    if image.data is None:
+        return lambda tx: _give_up(tx, run)
+    if image.disk_format == "raw" or store.has_twin(image.id):
+        return Done()
+    return Goto("convert", {"target": None, "attempts": 0})
+
+
+def _wanted(image: Image) -> list[str]:
+    """What is not swept: the data and its twin, or else what the next upload may be writing by now."""
+    return [image.data, twin_name(image.id)] if image.data else [data_name(image.id, image.upload + 1)]
+
+
+def _uploading(tx: Tx, image_id: str) -> bool:
+    return bool(tx.execute(select(Image.uploading).where(Image.id == image_id)).scalar())
+
+
+def _give_up(tx: Tx, run: Run[Image]) -> Outcome:
+    """The upload is dead and its bytes are gone: the image can be uploaded again, unless somebody has begun to."""
+    image = run.lock(tx)
+    if image is None:
+        return Done()
+    if run.subject is None or image.upload != run.subject.upload or _uploading(tx, image.id):
+        return Goto(START)
+    image.upload_until = None
+    return Done()
+
+
+@FLOW.step
+def convert(run: Run[Image]) -> Outcome:
+    """Begin the conversion, or look how it goes."""
+    image, target = run.subject, run.data.get("target")
+    if image is None or image.desired == "absent" or image.data is None:
+        return Goto(START)
+    store = run.engine(ImageStore)
+    if target is None:
+        name = store.prepare_twin(image.id, run.fence, image.virtual_size or 0)
+        if not run.engine(Converter).begin(image.data, name):
+            return Wait(BUSY_SECONDS, "as many conversions run as may")
+        return Wait(FOLLOW_SECONDS, "the raw form is being made", {"target": run.fence})
+    progress = store.progress(image.id, int(target))
+    if progress.whole:
+        return Goto("commit")
+    if progress.running:
+        return Wait(FOLLOW_SECONDS, "the raw form is being made")
+    return _again(run.data.get("attempts", 0) + 1, progress.failure)
+
+
+def _again(attempt: int, failure: str) -> Outcome:
+    if failure and attempt >= ATTEMPTS:
+        return Fail(400, f"The image cannot be converted for booting: {failure}")
+    return Wait(FOLLOW_SECONDS * attempt, failure or "the conversion was cut short", {"target": None, "attempts": attempt})
+
+
+@FLOW.step
+def commit(run: Run[Image]) -> Outcome:
+    """Give the raw form its lasting name; `start` removes what else there is."""
+    run.engine(ImageStore).commit_twin(run.subject_id, int(run.data["target"]))
+    return Goto(START)

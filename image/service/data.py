@@ -1,0 +1,183 @@
+"""The bytes of an image, in and out. They flow with no transaction open; rows say who holds the image meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, BinaryIO, cast
+
+from sqlalchemy import CursorResult, Interval, literal, select, update
+
+from common import jobs
+from common.auth import Actor
+from common.clock import Deadline
+from common.config import CONF
+from common.db import Database, Tx, clock
+from common.errors import BadRequest, Conflict, Gone, ServiceUnavailable, TooLarge
+from common.rbd import MIB, StoreError, StoreFull, StoreUnavailable
+from image.engine import engine
+from image.flows import image_data
+from image.models import Image
+from image.names import data_name
+from image.service import images
+from image.service.guard import Guard
+
+PIECE = 4 * MIB
+KEEP_SECONDS = 10.0
+# What a client may still send of an image that is refused, so that it comes to read why.
+DRAIN = 64 * MIB
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The right to write the data of an image, as upload number `upload`, as long as bytes arrive."""
+
+    image_id: str
+    upload: int
+    disk_format: str
+
+    @property
+    def data(self) -> str:
+        """The RBD image to write."""
+        return data_name(self.image_id, self.upload)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What arrived: sizes in bytes, hashes in hex."""
+
+    size: int
+    virtual_size: int
+    md5: str
+    sha512: str
+
+
+def begin(tx: Tx, actor: Actor, image_id: str) -> Ticket:
+    """Take the image for an upload. Raises NotFound, Forbidden, BadRequest without formats, Conflict when it has data or is taken."""
+    image = images.get_own(tx, actor, image_id)
+    if not image.disk_format or not image.container_format:
+        raise BadRequest("The attributes disk_format and container_format must be set before the data can be uploaded.")
+    if image.data is not None:
+        raise Conflict(f"Image status transition from active to saving is not allowed: image {image_id} has its data.")
+    if tx.execute(select(Image.uploading).where(Image.id == image_id)).scalar():
+        raise Conflict(f"Image status transition from saving to saving is not allowed: another upload to image {image_id} is running.")
+    image.upload += 1
+    image.touch()
+    tx.execute(update(Image).where(Image.id == image_id).values(upload_until=_end()).execution_options(synchronize_session=False))
+    jobs.enqueue(tx, image_data.FLOW, image_id, actor=actor.user_id, project_id=image.owner, delay=image_data.LOOK_SECONDS)
+    return Ticket(image_id, image.upload, image.disk_format)
+
+
+def receive(db: Database, ticket: Ticket, stream: BinaryIO, expected: int | None) -> None:
+    """Store what `stream` gives, of `expected` bytes if that is known, and make the image active.
+
+    Raises BadRequest for bytes that are not the image that was declared, or too few; Gone when the image was deleted meanwhile.
+    """
+    try:
+        with _refusals():
+            received = _store(ticket, _pieces(stream, expected, lambda: db.run(lambda tx: _keep(tx, ticket))), expected)
+        db.run(lambda tx: _finish(tx, ticket, received))
+    except BaseException:
+        db.run(lambda tx: _abandon(tx, ticket))
+        _drain(stream)
+        raise
+
+
+def _store(ticket: Ticket, pieces: Iterator[bytes], expected: int | None) -> Received:
+    guard, md5, sha512 = Guard(ticket.disk_format), hashlib.md5(usedforsecurity=False), hashlib.sha512()
+    with engine().upload(ticket.data, expected) as upload:
+        for piece in pieces:
+            guard.feed(piece)
+            md5.update(piece)
+            sha512.update(piece)
+            upload.append(piece)
+        virtual_size = guard.finish()
+    return Received(guard.size, virtual_size, md5.hexdigest(), sha512.hexdigest())
+
+
+def _pieces(stream: BinaryIO, expected: int | None, keep: Callable[[], None]) -> Iterator[bytes]:
+    """The body in pieces; every few seconds with one the image is kept. Raises BadRequest when it ends too early."""
+    due, size = Deadline(KEEP_SECONDS), 0
+    while True:
+        try:
+            piece = stream.read(PIECE)
+        except (OSError, ValueError) as error:
+            raise BadRequest(f"The upload broke off after {size} bytes: {error}.") from None
+        if not piece:
+            break
+        size += len(piece)
+        yield piece
+        if due.passed:
+            keep()
+            due = Deadline(KEEP_SECONDS)
+    if expected is not None and size < expected:
+        raise BadRequest(f"The upload broke off after {size} of {expected} bytes.")
+
+
+def _drain(stream: BinaryIO) -> None:
+    try:
+        left = DRAIN
+        while left > 0 and (piece := stream.read(MIB)):
+            left -= len(piece)
+    except (OSError, ValueError):
+        return
+
+
+def _end() -> Any:
+    return clock() + literal(timedelta(seconds=CONF.image.upload_timeout), Interval())
+
+
+def _mine(ticket: Ticket) -> Any:
+    return update(Image).where(Image.id == ticket.image_id, Image.upload == ticket.upload, Image.data.is_(None))
+
+
+def _keep(tx: Tx, ticket: Ticket) -> None:
+    kept = _mine(ticket).where(Image.desired == "present").values(upload_until=_end())
+    if not cast("CursorResult[Any]", tx.execute(kept)).rowcount:
+        raise Gone(f"Image {ticket.image_id} was deleted, or taken by another upload, while its data was uploaded.")
+
+
+def _finish(tx: Tx, ticket: Ticket, received: Received) -> None:
+    statement = select(Image).where(Image.id == ticket.image_id).with_for_update(of=Image).execution_options(populate_existing=True)
+    image = tx.execute(statement).scalar_one_or_none()
+    if image is None or image.desired != "present" or image.upload != ticket.upload or image.data is not None:
+        raise Gone(f"Image {ticket.image_id} was deleted, or taken by another upload, while its data was uploaded.")
+    image.data, image.upload_until, image.fault = ticket.data, None, None
+    image.size, image.virtual_size = received.size, received.virtual_size
+    image.checksum, image.hash_value = received.md5, received.sha512
+    image.touch()
+    if image.disk_format == "raw":
+        image.observed_generation = image.generation
+    jobs.enqueue(tx, image_data.FLOW, image.id, project_id=image.owner)
+
+
+def _abandon(tx: Tx, ticket: Ticket) -> None:
+    """The upload is over without data; its job sweeps what arrived."""
+    tx.execute(_mine(ticket).values(upload_until=None))
+    jobs.hasten(tx, ticket.image_id)
+
+
+def content(image: Image, offset: int, length: int) -> Iterator[bytes]:
+    """`length` bytes of the image's data from `offset`, in pieces. The store has answered when this returns."""
+    if image.data is None:
+        raise BadRequest(f"Image {image.id} has no data.")
+    with _refusals():
+        pieces = engine().read(image.data, offset, length)
+        first = next(pieces, b"")
+    return itertools.chain([first], pieces)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except StoreFull:
+        raise TooLarge("There is not enough room on the image store.") from None
+    except StoreUnavailable as error:
+        raise ServiceUnavailable(f"The image store does not answer: {error}.") from error
+    except StoreError as error:
+        raise ServiceUnavailable(f"The image store failed: {error}.") from error

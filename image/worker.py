@@ -1,0 +1,20 @@
+"""What the image service does in a worker: its flows, its engines, and the sweep of what clones held."""
+
+from __future__ import annotations
+
+from common.cmd.worker import Parts
+from image.engine import engine
+from image.engine.convert import Converter
+from image.engine.store import ImageStore
+from image.flows import image_data, image_delete
+
+PURGE_SECONDS = 60.0
+
+
+def contribute(parts: Parts) -> None:
+    """Add to a worker what it needs for images."""
+    store = engine()
+    parts.flows += [image_data.FLOW, image_delete.FLOW]
+    parts.engines.add(ImageStore, store)
+    parts.engines.add(Converter, Converter(store))
+    parts.sweeps.append(("image-trash", PURGE_SECONDS, store.purge))
