@@ -56,7 +56,12 @@ class Cli:
 
     def __call__(self, command: str, *more: str, check: bool = True) -> str:
         """What `openstack COMMAND` prints."""
-        environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(ROOT / "devstack/clouds.yaml"), "OS_CLOUD": self.cloud, "PYTHONWARNINGS": "ignore"}
+        environment = {
+            **os.environ,
+            "OS_CLIENT_CONFIG_FILE": str(ROOT / "devstack/clouds.yaml"),
+            "OS_CLOUD": self.cloud,
+            "PYTHONWARNINGS": "ignore",
+        }
         return run([str(BIN / "openstack"), *shlex.split(command), *more], check=check, env=environment)
 
     def json(self, command: str, *more: str) -> Any:

@@ -69,7 +69,12 @@ def rows() -> set[str]:
     for schema, tables in TABLES.items():
         for table in tables:
             if sql(f"SELECT to_regclass('{schema}.{table}') IS NOT NULL")[0][0] == "t":
-                columns = {row[0] for row in sql(f"SELECT column_name FROM information_schema.columns WHERE table_schema='{schema}' AND table_name='{table}'")}
+                columns = {
+                    row[0]
+                    for row in sql(
+                        f"SELECT column_name FROM information_schema.columns WHERE table_schema='{schema}' AND table_name='{table}'"
+                    )
+                }
                 key = "id" if "id" in columns else "server_id" if "server_id" in columns else "name"
                 found |= {f"{schema}.{table} {row[0]}" for row in sql(f'SELECT "{key}" FROM {schema}."{table}"')}
     return found
