@@ -45,9 +45,15 @@ host_namespaces() { # host_namespaces hvN
     [ "$(virt_type_kept)" != kvm ] || keep_kvm=1
     group_make "$1"
     touch "$ns.mnt" "$ns.uts" "$ns.cgroup"
-    ( group_join "$1" ""
-      exec nsenter --net="/run/netns/wk-$1" -- unshare --mount="$ns.mnt" --uts="$ns.uts" --cgroup="$ns.cgroup" -- \
-          env KEEP_KVM=$keep_kvm "$DEVSTACK/lib/host_mounts.sh" "$S/hosts/$1" "$1" )
+    # Kernels from 6.18 on number namespaces by processor and refuse to hold one whose number is below their own, taking it
+    # for a loop: inside another mount namespace only some processor may do.
+    local cpu
+    for cpu in $(seq 0 $(($(nproc --all) - 1))); do
+        ( group_join "$1" ""
+          exec nsenter --net="/run/netns/wk-$1" -- taskset -c "$cpu" unshare --mount="$ns.mnt" --uts="$ns.uts" --cgroup="$ns.cgroup" -- \
+              taskset -c "0-$(($(nproc --all) - 1))" env KEEP_KVM=$keep_kvm "$DEVSTACK/lib/host_mounts.sh" "$S/hosts/$1" "$1" ) && return 0
+    done
+    die "the namespaces of $1 could not be made"
 }
 
 libvirt_service() {
