@@ -60,9 +60,7 @@ class Network(Owned, Base):
     __tablename__ = "network"
     __table_args__ = (
         _dirty("network"),
-        Index(
-            "uq_network_flat", "physical_network", unique=True, postgresql_where=text("network_type = 'flat' AND desired = 'present'")
-        ),
+        Index("uq_network_flat", "physical_network", unique=True, postgresql_where=text("network_type = 'flat' AND desired = 'present'")),
         {"schema": SCHEMA},
     )
 

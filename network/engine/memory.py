@@ -62,9 +62,7 @@ class MemoryNorthbound:
                 if key not in wanted or wanted[key] != at:
                     rows.pop(key, None)
         self._collect()
-        pairs = sorted(
-            ((unit, row) for unit in units for row in unit.rows), key=lambda pair: RANK[pair[1].TABLE]
-        )
+        pairs = sorted(((unit, row) for unit in units for row in unit.rows), key=lambda pair: RANK[pair[1].TABLE])
         for unit, row in pairs:
             self._put(unit, row)
 
@@ -130,11 +128,7 @@ class MemoryNorthbound:
 
     def wired(self) -> dict[str, bool]:
         with self.store.lock:
-            return {
-                name: self.store.up.get(name, False)
-                for table, name in self.store.rows
-                if table == "Logical_Switch_Port"
-            }
+            return {name: self.store.up.get(name, False) for table, name in self.store.rows if table == "Logical_Switch_Port"}
 
     def take_wired(self) -> dict[str, bool]:
         now = self.wired()

@@ -166,10 +166,7 @@ def _leg(item: PortIn, router_up: bool, options: dict[str, str]) -> list[Row]:
 def interface(epoch: int, item: InterfaceIn) -> Unit:
     rows = _leg(item.port, item.router_up, {})
     if item.snat_ip:
-        rows += [
-            Nat(f"snat-{item.port.id}-{cidr}", names.router(item.port.device_id), "snat", item.snat_ip, cidr)
-            for cidr in item.cidrs
-        ]
+        rows += [Nat(f"snat-{item.port.id}-{cidr}", names.router(item.port.device_id), "snat", item.snat_ip, cidr) for cidr in item.cidrs]
     return Unit(PORT, item.port.id, epoch, item.port.generation, tuple(rows))
 
 
@@ -179,15 +176,11 @@ def gateway(epoch: int, item: GatewayIn) -> Unit:
     name = names.router_port(item.port.id)
     rows += [GatewayChassis(name, chassis, priority) for chassis, priority in item.gateway_chassis]
     if item.nexthop:
-        rows.append(
-            StaticRoute(f"default-{item.port.id}", names.router(item.port.device_id), "0.0.0.0/0", item.nexthop, name)
-        )
+        rows.append(StaticRoute(f"default-{item.port.id}", names.router(item.port.device_id), "0.0.0.0/0", item.nexthop, name))
     return Unit(PORT, item.port.id, epoch, item.port.generation, tuple(rows))
 
 
-def schedule(
-    router_port_id: str, physical_network: str | None, chassis: Iterable[Chassis]
-) -> tuple[tuple[str, int], ...]:
+def schedule(router_port_id: str, physical_network: str | None, chassis: Iterable[Chassis]) -> tuple[tuple[str, int], ...]:
     """Which chassis carry a gateway, highest priority first; the same answer for the same chassis.
 
     Those that are mapped to the physical network, of these the ones marked enable-chassis-as-gw if any is.
@@ -212,9 +205,7 @@ def router(epoch: int, item: RouterIn) -> Unit:
 def floating_ip(epoch: int, item: FloatingIpIn) -> Unit:
     if not item.fixed_ip or not item.router_id:
         return Unit(FLOATING_IP, item.id, epoch, item.generation)
-    row = Nat(
-        f"fip-{item.id}", names.router(item.router_id), "dnat_and_snat", item.floating_ip, item.fixed_ip
-    )
+    row = Nat(f"fip-{item.id}", names.router(item.router_id), "dnat_and_snat", item.floating_ip, item.fixed_ip)
     return Unit(FLOATING_IP, item.id, epoch, item.generation, (row,))
 
 

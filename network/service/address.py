@@ -98,9 +98,7 @@ def _subnet_for(subnets: Sequence[Subnet], want: Mapping[str, Any], network_id: 
     ip = want["ip_address"]
     found = next((subnet for subnet in subnets if _within(ip, subnet.cidr)), None)
     if found is None:
-        raise errors.bad(
-            f"IP address {ip} is not a valid IP for any of the subnets on the specified network.", type="InvalidIpForNetwork"
-        )
+        raise errors.bad(f"IP address {ip} is not a valid IP for any of the subnets on the specified network.", type="InvalidIpForNetwork")
     return found
 
 

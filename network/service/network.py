@@ -100,9 +100,7 @@ def check_revision(current: int, wanted: int | None) -> None:
 
 
 def _unshare(tx: Tx, row: Network) -> None:
-    foreign = select(Port.id).where(
-        Port.network_id == row.id, Port.desired == PRESENT, Port.project_id.not_in([row.project_id, ""])
-    )
+    foreign = select(Port.id).where(Port.network_id == row.id, Port.desired == PRESENT, Port.project_id.not_in([row.project_id, ""]))
     if tx.scalars(foreign).first():
         raise errors.conflict(
             "InvalidSharedSetting", f"Unable to reconfigure sharing settings for network {row.name}. Multiple tenants are using it."

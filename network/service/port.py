@@ -35,7 +35,9 @@ def _pairs(port_mac: str, pairs: Sequence[Mapping[str, str]] | None) -> list[dic
             raise errors.invalid(f"'{ip}' is not a valid ip_address of allowed_address_pairs") from None
         one = {"mac_address": mac, "ip_address": ip}
         if one in found:
-            raise errors.bad(f"Request contains duplicate address pair: mac_address {mac} ip_address {ip}.", type="DuplicateAddressPairInRequest")
+            raise errors.bad(
+                f"Request contains duplicate address pair: mac_address {mac} ip_address {ip}.", type="DuplicateAddressPairInRequest"
+            )
         found.append(one)
     return found
 
@@ -61,7 +63,9 @@ def _security(network: Network, body: Mapping[str, Any]) -> bool:
             "PortSecurityAndIPRequiredForSecurityGroups", "Port security must be enabled in order to have security groups on a port."
         )
     if not secure and body.get("allowed_address_pairs"):
-        raise errors.conflict("AddressPairAndPortSecurityRequired", "Port Security must be enabled in order to have allowed address pairs on a port.")
+        raise errors.conflict(
+            "AddressPairAndPortSecurityRequired", "Port Security must be enabled in order to have allowed address pairs on a port."
+        )
     return secure
 
 
@@ -163,7 +167,8 @@ def _update_security(tx: Tx, actor: Actor, network: Network, port: Port, body: M
     has_groups = [group.id for group in port.security_groups]
     if body.get("port_security_enabled") is False and "security_groups" not in body and has_groups:
         raise errors.conflict(
-            "PortSecurityPortHasSecurityGroup", "Port has security group associated. Cannot disable port security or IP address until removed."
+            "PortSecurityPortHasSecurityGroup",
+            "Port has security group associated. Cannot disable port security or IP address until removed.",
         )
     port.port_security_enabled = _security(network, asked)
     if "allowed_address_pairs" in body:

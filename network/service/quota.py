@@ -71,6 +71,10 @@ def reset(tx: Tx, project_id: str) -> None:
     tx.execute(delete(Quota).where(Quota.project_id == project_id, Quota.service == SERVICE))
 
 
-def projects(tx: Tx) -> list[str]:
-    """Those whose limits differ from the defaults."""
-    return list(tx.scalars(select(Quota.project_id).where(Quota.service == SERVICE).distinct().order_by(Quota.project_id)))
+def every(tx: Tx) -> dict[str, dict[str, int]]:
+    """Limits by project, of those that have their own."""
+    found: dict[str, dict[str, int]] = {}
+    query = select(Quota.project_id, Quota.resource, Quota.hard_limit).where(Quota.service == SERVICE).order_by(Quota.project_id)
+    for project_id, resource, limit in tx.execute(query):
+        found.setdefault(project_id, dict(DEFAULTS))[resource] = limit
+    return found

@@ -104,9 +104,7 @@ def _holds(tx: Tx, gateway: Port, wishes: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the gateway has what is wished for already."""
     held = plug.addresses(tx, gateway.id)
     return all(
-        any(
-            wish.get("ip_address") in (None, fixed.ip) and wish.get("subnet_id") in (None, fixed.subnet_id) for fixed in held
-        )
+        any(wish.get("ip_address") in (None, fixed.ip) and wish.get("subnet_id") in (None, fixed.subnet_id) for fixed in held)
         for wish in wishes
     )
 
@@ -116,7 +114,9 @@ def _clear_gateway(tx: Tx, row: Router) -> None:
         return
     used = select(FloatingIp.id).where(FloatingIp.router_id == row.id, FloatingIp.desired == PRESENT)
     if tx.scalars(used).first():
-        message = f"Gateway cannot be updated for router {row.id}, since a gateway to external network is required by one or more floating IPs."
+        message = (
+            f"Gateway cannot be updated for router {row.id}, since a gateway to external network is required by one or more floating IPs."
+        )
         raise errors.conflict("RouterExternalGatewayInUseByFloatingIp", message)
     port = lock(tx, Port, row.gateway_port_id)
     row.gateway_port_id = None
@@ -221,11 +221,12 @@ def remove_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> 
     needs = select(FloatingIp.id).where(FloatingIp.router_id == id, FloatingIp.desired == PRESENT)
     inner = exists().where(FixedIp.port_id == FloatingIp.port_id, FixedIp.ip == FloatingIp.fixed_ip_address, FixedIp.subnet_id.in_(subnets))
     if tx.scalars(needs.where(inner)).first():
-        message = f"Router interface for subnet {subnets[0]} on router {id} cannot be deleted, as it is required by one or more floating IPs."
+        message = (
+            f"Router interface for subnet {subnets[0]} on router {id} cannot be deleted, as it is required by one or more floating IPs."
+        )
         raise errors.conflict("RouterInterfaceInUseByFloatingIP", message)
     plug.remove(tx, port)
     row.touch()
     tx.flush()
     wake(tx, TOPIC)
     return Interface(row, port, tuple(subnets))
-

@@ -204,9 +204,7 @@ def create_rule(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> SecurityGroupR
         "remote_group_id": remote,
     }
     _new(tx, group, wanted)
-    row = SecurityGroupRule(
-        security_group_id=group.id, project_id=group.project_id, description=body.get("description") or "", **wanted
-    )
+    row = SecurityGroupRule(security_group_id=group.id, project_id=group.project_id, description=body.get("description") or "", **wanted)
     tx.add(row)
     tx.flush()
     wake(tx, TOPIC)
@@ -240,9 +238,7 @@ def for_port(tx: Tx, actor: Actor, project_id: str, ids: Iterable[str] | None) -
     if ids is None:
         return [ensure_default(tx, project_id)]
     wanted = list(dict.fromkeys(ids))
-    query = select(SecurityGroup.id).where(
-        SecurityGroup.id.in_(wanted), SecurityGroup.desired == PRESENT, visible_to(actor, SecurityGroup)
-    )
+    query = select(SecurityGroup.id).where(SecurityGroup.id.in_(wanted), SecurityGroup.desired == PRESENT, visible_to(actor, SecurityGroup))
     found = set(tx.scalars(query.with_for_update(read=True, key_share=True)))
     for id in wanted:
         if id not in found:

@@ -33,7 +33,9 @@ def _range(body: Mapping[str, Any]) -> V4:
     except ValueError:
         raise errors.invalid(f"The cidr {body['cidr']} does not match the ip_version '4'") from None
     if not 1 <= net.prefixlen <= MAX_PREFIX or net.is_multicast or net.is_loopback or net.is_link_local:
-        raise errors.invalid(f"cidr {net} cannot be used for a subnet; it must have a prefix of 1 to {MAX_PREFIX} and hold unicast addresses")
+        raise errors.invalid(
+            f"cidr {net} cannot be used for a subnet; it must have a prefix of 1 to {MAX_PREFIX} and hold unicast addresses"
+        )
     return net
 
 

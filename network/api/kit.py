@@ -1,0 +1,152 @@
+"""What the nouns of this API have in common: envelopes, bulk creation, lists, `fields`, revisions, guarded fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.api import shapes
+from common.api.operation import Answer
+from common.api.paging import Page, next_link
+from common.api.request import Request
+from common.db import Tx
+from common.errors import BadRequest, Forbidden
+from network.models import Owned
+from network.service import listing
+
+Body = dict[str, Any]
+View = Callable[[Request, Any], Body]
+
+ID: shapes.Shape = {"type": "string", "minLength": 1, "maxLength": 36}
+PROJECT: shapes.Shape = {"type": "string", "maxLength": 64}
+NULL_ID: shapes.Shape = {"type": ["string", "null"], "maxLength": 36}
+ADDRESS: shapes.Shape = {"type": "string", "format": "ip", "maxLength": 64}
+NULL_ADDRESS: shapes.Shape = {"type": ["string", "null"], "format": "ip", "maxLength": 64}
+FLAG = shapes.LOOSE_BOOLEAN
+DESCRIPTION: shapes.Shape = {"type": ["string", "null"], "maxLength": 255, "pattern": shapes.NO_NUL}
+OWNER: dict[str, shapes.Shape] = {"project_id": PROJECT, "tenant_id": PROJECT}
+COMMON: dict[str, shapes.Shape] = {"name": shapes.OPTIONAL_TEXT, "description": DESCRIPTION}
+_REVISION = re.compile(r"^revision_number=(\d{1,18})$")
+
+
+@dataclass(frozen=True)
+class Noun:
+    """`flags`: names whose loose booleans (`"true"`, 1) are made real; `guarded`: body keys and the field their policy names."""
+
+    name: str
+    collection: str
+    model: type[Owned]
+    view: View
+    flags: tuple[str, ...] = ()
+    guarded: Mapping[str, str] = field(default_factory=dict)
+
+
+def envelope(name: str, shape: shapes.Shape, collection: str = "") -> Body:
+    """`{name: shape}`, or with `collection` also `{collection: [shape, …]}` (bulk)."""
+    if not collection:
+        return shapes.wrapped(name, shape)
+    return shapes.obj({name: shape, collection: shapes.array(shape, minItems=1, maxItems=100)})
+
+
+def standard(row: Owned) -> Body:
+    """What every resource shows."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "project_id": row.project_id,
+        "tenant_id": row.project_id,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at or row.created_at,
+        "revision_number": row.generation,
+    }
+
+
+def _fields(request: Request, body: Body) -> Body:
+    wanted = [name for value in request.query.all("fields") for name in value.split(",") if name]
+    return {name: value for name, value in body.items() if name in wanted} if wanted else body
+
+
+def show_all(request: Request, noun: Noun) -> Body:
+    """The list, a page at a time."""
+    page = Page.asked(request, listing.LISTINGS[noun.model].sort, zero_is_none=True)
+
+    def read(tx: Tx) -> Body:
+        rows, more = page.cut(listing.rows(tx, request.actor, noun.model, page, request.query.values))
+        views = [_fields(request, noun.view(request, row)) for row in rows]
+        return {noun.collection: views, **next_link(request, noun.collection, rows, more)}
+
+    return request.read(read)
+
+
+def show_one(request: Request, noun: Noun, id: str) -> Body:
+    """One, by id."""
+    return request.read(lambda tx: {noun.name: _fields(request, noun.view(request, listing.one(tx, request.actor, noun.model, id)))})
+
+
+def _prepared(request: Request, noun: Noun, body: Mapping[str, Any], verb: str) -> Body:
+    """Guarded fields allowed (Forbidden otherwise), booleans made real; nulls that say nothing are left out."""
+    made = dict(body)
+    for key in noun.flags:
+        if made.get(key) is None:
+            made.pop(key, None)
+        else:
+            made[key] = shapes.truth(made[key])
+    for key in ("name", "description"):
+        if key in made and made[key] is None:
+            made[key] = ""
+    for key, what in noun.guarded.items():
+        if key in made and (verb == "update" or made[key] not in (None, False)):
+            action = f"network:{noun.name}:{verb}:{what}"
+            if not request.may(action):
+                raise Forbidden(f"({verb}_{noun.name} and {verb}_{noun.name}:{key}) is disallowed by policy", type="PolicyNotAuthorized")
+    return made
+
+
+def create(request: Request, noun: Noun, make: Callable[[Tx, Body], Owned]) -> Body:
+    """One, or several in one transaction: all of them or none."""
+    bulk = noun.collection in request.body
+    if bulk == (noun.name in request.body):
+        raise BadRequest(f"The body needs either '{noun.name}' or '{noun.collection}'.", type="HTTPBadRequest")
+    given = request.body[noun.collection] if bulk else [request.body[noun.name]]
+    wanted = [_prepared(request, noun, body, "create") for body in given]
+
+    def write(tx: Tx) -> list[Body]:
+        ids = [make(tx, body).id for body in wanted]
+        tx.expire_all()
+        return [noun.view(request, listing.fresh(tx, noun.model, id)) for id in ids]
+
+    made = request.run(write)
+    return {noun.collection: made} if bulk else {noun.name: made[0]}
+
+
+def revision(request: Request) -> int | None:
+    """The revision that `If-Match: revision_number=N` insists on."""
+    given = request.header("If-Match")
+    if given is None:
+        return None
+    found = _REVISION.match(given.strip())
+    if found is None:
+        raise BadRequest(f"Invalid If-Match header {given!r}; it must be revision_number=N.", type="HTTPBadRequest")
+    return int(found.group(1))
+
+
+def update(request: Request, noun: Noun, id: str, change: Callable[[Tx, Body, int | None], Owned]) -> Body:
+    """Change one; the answer is how it stands."""
+    wanted, at = _prepared(request, noun, request.body[noun.name], "update"), revision(request)
+
+    def write(tx: Tx) -> Body:
+        change(tx, wanted, at)
+        tx.flush()
+        tx.expire_all()
+        return {noun.name: noun.view(request, listing.fresh(tx, noun.model, id))}
+
+    return request.run(write)
+
+
+def remove(request: Request, drop: Callable[[Tx], None]) -> Answer:
+    """204."""
+    request.run(drop)
+    return Answer(None, 204)

@@ -1,0 +1,120 @@
+"""/v2.0/routers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.api import shapes
+from common.api.operation import Answer, operation
+from common.api.request import Request
+from common.db import Tx
+from network.api import kit
+from network.models import Router
+from network.service import router as service
+
+GATEWAY = shapes.obj(
+    {
+        "network_id": kit.ID,
+        "enable_snat": kit.FLAG,
+        "external_fixed_ips": {"type": "array", "items": shapes.obj({"subnet_id": kit.ID, "ip_address": kit.ADDRESS}), "maxItems": 5},
+    },
+    required=("network_id",),
+)
+_FIELDS: dict[str, shapes.Shape] = {
+    **kit.COMMON,
+    "admin_state_up": kit.FLAG,
+    "external_gateway_info": {"anyOf": [GATEWAY, {"type": "null"}, {"type": "object", "maxProperties": 0}]},
+}
+CREATE = shapes.obj({**_FIELDS, **kit.OWNER})
+UPDATE = shapes.obj(_FIELDS)
+INTERFACE = shapes.obj({"subnet_id": kit.ID, "port_id": kit.ID})
+
+
+def view(_request: Request, row: Router) -> dict[str, Any]:
+    """A router as the API shows it."""
+    info = None
+    if row.gateway is not None:
+        info = {
+            "network_id": row.gateway.network_id,
+            "enable_snat": row.enable_snat,
+            "external_fixed_ips": [{"subnet_id": fixed.subnet_id, "ip_address": fixed.ip} for fixed in row.gateway.fixed_ips],
+        }
+    return {
+        **kit.standard(row),
+        "admin_state_up": row.admin_state_up,
+        "status": "ERROR" if row.fault else "ACTIVE",
+        "external_gateway_info": info,
+    }
+
+
+NOUN = kit.Noun("router", "routers", Router, view, flags=("admin_state_up",))
+
+
+def _gateway(body: dict[str, Any]) -> dict[str, Any]:
+    info = body.get("external_gateway_info")
+    if info and info.get("enable_snat") is not None:
+        return {**body, "external_gateway_info": {**info, "enable_snat": shapes.truth(info["enable_snat"])}}
+    return body
+
+
+@operation("GET", "/routers", action="network:router:list")
+def index(request: Request) -> Any:
+    """List the actor's routers."""
+    return kit.show_all(request, NOUN)
+
+
+@operation("GET", "/routers/{id}", action="network:router:show")
+def show(request: Request) -> Any:
+    """Show one."""
+    return kit.show_one(request, NOUN, request.path["id"])
+
+
+@operation("POST", "/routers", action="network:router:create", status=201, body=kit.envelope("router", CREATE, "routers"))
+def create(request: Request) -> Any:
+    """Create one or several."""
+    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, _gateway(body)))
+
+
+@operation("PUT", "/routers/{id}", action="network:router:update", body=kit.envelope("router", UPDATE))
+def update(request: Request) -> Any:
+    """Change one; its gateway too."""
+    id = request.path["id"]
+    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, _gateway(body), at))
+
+
+@operation("DELETE", "/routers/{id}", action="network:router:delete", status=204)
+def delete(request: Request) -> Answer:
+    """Delete one that has no interfaces."""
+    return kit.remove(request, lambda tx: service.delete(tx, request.actor, request.path["id"]))
+
+
+def _interface(made: service.Interface) -> dict[str, Any]:
+    return {
+        "id": made.router.id,
+        "project_id": made.router.project_id,
+        "tenant_id": made.router.project_id,
+        "port_id": made.port.id,
+        "network_id": made.port.network_id,
+        "subnet_id": made.subnet_ids[0],
+        "subnet_ids": list(made.subnet_ids),
+    }
+
+
+@operation("PUT", "/routers/{id}/add_router_interface", action="network:router:add_interface", body=INTERFACE)
+def add_interface(request: Request) -> Any:
+    """Plug the router into a subnet, or into a port."""
+
+    def write(tx: Tx) -> Any:
+        return _interface(service.add_interface(tx, request.actor, request.path["id"], request.body))
+
+    return request.run(write)
+
+
+@operation("PUT", "/routers/{id}/remove_router_interface", action="network:router:remove_interface", body=INTERFACE)
+def remove_interface(request: Request) -> Any:
+    """Unplug it."""
+
+    def write(tx: Tx) -> Any:
+        return _interface(service.remove_interface(tx, request.actor, request.path["id"], request.body))
+
+    return request.run(write)
