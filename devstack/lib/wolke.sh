@@ -105,11 +105,12 @@ wolke_apis() {
 }
 
 wolke_enrol() { # wolke_enrol hvN: the agent makes its key on the host; the operator tells the controllers
-    local id key
+    local said id key
     wolke_host_conf "$1"
     if [ ! -e "$S/hosts/$1/enrolled" ]; then
-        read -r id key < <("$DEVSTACK/host-exec.sh" "$1" "$WOLKE_VENV/bin/wolke-agent" --config-file "$S/hosts/$1/wolke/wolke.conf" --generate-key | paste -sd' ')
-        manage host add --name "$1" --id "$id" --public-key "$key" --chassis "$(cat "$S/hosts/$1/chassis")"
+        said=$("$DEVSTACK/host-exec.sh" "$1" "$WOLKE_VENV/bin/wolke-agent" --config-file "$S/hosts/$1/wolke/wolke.conf" --generate-key)
+        read -r id key <<<"${said//$'\n'/ }"
+        manage host add "$1" --id "$id" --public-key "$key" --chassis "$(cat "$S/hosts/$1/chassis")"
         echo "$id" >"$S/hosts/$1/enrolled"
     fi
     up "$1-agent" "$1-metadata"
