@@ -103,7 +103,7 @@ class Cli:
         try:
             self(f"{noun} show {name} -f value -c id")
         except CommandError as error:
-            if re.search(r"No \w+.* (found|exists)|could not be found|404|not found", str(error), re.I):
+            if re.search(r"No \w+.* (found|exists)|could not be found|404|not found", str(error), re.IGNORECASE):
                 return False
             raise
         return True

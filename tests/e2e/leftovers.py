@@ -26,7 +26,7 @@ def taps() -> set[str]:
     """Taps of guests, and namespaces and veths of networks' metadata, on every host."""
     found = set()
     for host in hosts():
-        links = re.findall(r"^\d+: (tap[0-9a-f-]+|md[^@:]*)[@:]", on_host(host, "ip -o link"), re.M)
+        links = re.findall(r"^\d+: (tap[0-9a-f-]+|md[^@:]*)[@:]", on_host(host, "ip -o link"), re.MULTILINE)
         found |= {f"{host}/{name}" for name in links}
         found |= {f"{host}/netns {name}" for name in on_host(host, "ip netns list").split() if name.startswith("md-")}
     return found

@@ -18,7 +18,6 @@ from tests.e2e.cloud import STATE, Cli, eventually, hosts, on_host, run, service
 
 SEED = int(os.environ.get("WOLKE_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 EACH_RUN = 4
-ONE_SHOT = ("ceph-mgr",)  # what no guest's life depends on is still ended, but not more often
 
 
 def supervised() -> list[str]:
@@ -157,8 +156,10 @@ def test_a_guest_that_qemu_lost_is_started_again(demo: Cli, clean) -> None:
     demo(f"server delete --wait {server}")
 
 
-def test_a_guest_that_shut_itself_down_stays_down(demo: Cli, clean) -> None:
-    server = boot(demo, "tired", "--user-data", user_data("#!/bin/sh\n(sleep 6; poweroff) >/dev/null 2>&1 </dev/null &\n"))
+def test_a_guest_that_shut_itself_down_stays_down(demo: Cli, clean, tmp_path: Path) -> None:
+    script = tmp_path / "user-data"
+    script.write_text("#!/bin/sh\n(sleep 6; poweroff) >/dev/null 2>&1 </dev/null &\n")
+    server = boot(demo, "tired", "--user-data", str(script))
     ready(demo, server)
     demo.until("server", server, "SHUTOFF", seconds=60)
     time.sleep(12)
@@ -167,12 +168,6 @@ def test_a_guest_that_shut_itself_down_stays_down(demo: Cli, clean) -> None:
     demo(f"server start {server}")
     demo.until("server", server, "ACTIVE", seconds=60)
     demo(f"server delete --wait {server}")
-
-
-def user_data(script: str) -> str:
-    path = STATE / "user-data"
-    path.write_text(script)
-    return str(path)
 
 
 def test_no_tap_is_left_open_to_the_host(demo: Cli, clean) -> None:
