@@ -85,7 +85,7 @@ class RabbitBus:
         try:
             return self._client(topic, None, retry=1).prepare(timeout=timeout).call({}, method, **arguments)
         except oslo_messaging.RemoteError as error:
-            raise BusError(f"{error.exc_type}: {error.value}") from None
+            raise BusError(f"{error.exc_type}: {str(error.value).partition(chr(10))[0]}") from None
         except Exception as error:  # oslo.messaging lets through what the driver raises
             raise BusError(f"{type(error).__name__}: {error}") from error
 

@@ -23,11 +23,11 @@ DATABASE = [
 ]
 API = [
     cfg.StrOpt("bind", default="127.0.0.1", help="Address on which the APIs listen when no socket is handed over."),
-    cfg.PortOpt("identity_port", default=5000),
-    cfg.PortOpt("compute_port", default=8774),
-    cfg.PortOpt("network_port", default=9696),
-    cfg.PortOpt("volume_port", default=8776),
-    cfg.PortOpt("image_port", default=9292),
+    cfg.PortOpt("identity_port", default=5000, help="Port of the identity API."),
+    cfg.PortOpt("compute_port", default=8774, help="Port of the compute API."),
+    cfg.PortOpt("network_port", default=9696, help="Port of the network API."),
+    cfg.PortOpt("volume_port", default=8776, help="Port of the volume API."),
+    cfg.PortOpt("image_port", default=9292, help="Port of the image API."),
     cfg.IntOpt("threads", default=8, min=1, help="Requests that one service of one process serves at a time."),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Rows that one page of a list holds at the most."),
     cfg.PortOpt("metrics_port", default=0, help="Port of 127.0.0.1 with /metrics for processes that serve no API; 0 is none."),
@@ -66,9 +66,9 @@ COMPUTE = [
     cfg.StrOpt("availability_zone", default="nova", help="Zone of hosts that name none."),
 ]
 AGENT = [
-    cfg.StrOpt("libvirt_uri", default="qemu:///system"),
+    cfg.StrOpt("libvirt_uri", default="qemu:///system", help="The host's libvirtd."),
     cfg.StrOpt("ovs_db", default="unix:/var/run/openvswitch/db.sock", help="The host's own Open vSwitch database."),
-    cfg.StrOpt("integration_bridge", default="br-int"),
+    cfg.StrOpt("integration_bridge", default="br-int", help="OVN's bridge on a host."),
     cfg.StrOpt("address", default="127.0.0.1", help="The host's own address towards Ceph and other hosts."),
     cfg.StrOpt("virt_type", default="auto", choices=["auto", "kvm", "qemu"], help="auto: kvm where a probe's guest really runs."),
     cfg.FloatOpt("tick_seconds", default=10.0, min=0.1, help="Seconds between looks that no event asked for."),

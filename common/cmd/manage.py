@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from common import config, log
+from common import config, epoch, log
 from common.cmd import SERVICES, process, room
 from common.config import CONF
+from common.db import Database
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +36,10 @@ def _add_db(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     downgrade = db.add_parser("downgrade", help="go back to an older version")
     downgrade.add_argument("revision")
     downgrade.set_defaults(func=_downgrade)
+    lost = db.add_parser("restored", help="the database was restored and may have lost data: from now on sweeps only report")
+    lost.set_defaults(func=_restored)
+    adopt = db.add_parser("resume-sweeps", help="what the sweeps reported was looked at: let them remove again")
+    adopt.set_defaults(func=_resume)
 
 
 def _upgrade(asked: argparse.Namespace) -> int:
@@ -48,6 +53,17 @@ def _downgrade(asked: argparse.Namespace) -> int:
     from migrations import command
 
     command.downgrade(_owner_url(), asked.revision)
+    return 0
+
+
+def _restored(_asked: argparse.Namespace) -> int:
+    history = Database(_owner_url()).run(epoch.restored)
+    print(f"epoch {history.epoch}; sweeps only report until `wolke-manage db resume-sweeps`")
+    return 0
+
+
+def _resume(_asked: argparse.Namespace) -> int:
+    Database(_owner_url()).run(epoch.resume_sweeping)
     return 0
 
 

@@ -79,7 +79,9 @@ def test_identity_secrets_are_identitys(db, role):
         for name in IDENTITY_SECRETS:
             if connection.execute(text("SELECT to_regclass(:n)"), {"n": f"identity.{name}"}).scalar():
                 for verb in ("SELECT", "UPDATE", "INSERT", "DELETE"):
-                    allowed = connection.execute(text("SELECT has_table_privilege(:r, :t, :v)"), {"r": role, "t": f"identity.{name}", "v": verb})
+                    allowed = connection.execute(
+                        text("SELECT has_table_privilege(:r, :t, :v)"), {"r": role, "t": f"identity.{name}", "v": verb}
+                    )
                     assert not allowed.scalar(), f"{role} may {verb} identity.{name}"
 
 
