@@ -71,7 +71,7 @@ class Keypair(Base):
 class Host(Base):
     """A hypervisor. `public_key` (Ed25519, base64) is pinned by its first registration; `agent_epoch` counts its agent's lives.
 
-    vcpus, memory_mib, disk_gib and what follows are what its reports say; `address` is its own towards Ceph.
+    vcpus, memory_mib, disk_gib and what follows are what its reports say; `address` is its own towards Ceph. `seen_at`: last pull or report.
     """
 
     __tablename__ = "host"
@@ -96,7 +96,7 @@ class Host(Base):
     cpu_info: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
     unknown: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     applied_digest: Mapped[str | None] = mapped_column(String(64))
-    reported_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]
     registered_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -104,7 +104,7 @@ class Host(Base):
 class Server(Identified, Desired, Base):
     """A server. `desired` is running, stopped or absent; the flavor's figures are kept as they were at its creation.
 
-    disk_ready, prepared: facts written by the create flow (root disk whole; ports bound, the host may start it).
+    prepared: a fact of the create flow: its disks are whole and its ports bound, the host may start it.
     observed_state, observed_reboots, reported_generation, pending_reason, launched_at: facts written by the host's reports alone.
     hidden: to be removed while its host does not answer; the API shows it no more.
     """
@@ -144,7 +144,6 @@ class Server(Identified, Desired, Base):
     locked_by: Mapped[str | None] = mapped_column(String(8))
     reboots: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     reboot_type: Mapped[str] = mapped_column(String(4), default="SOFT", server_default="SOFT")
-    disk_ready: Mapped[bool] = mapped_column(Boolean, default=False, server_default=NO)
     prepared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=NO)
     hidden: Mapped[bool] = mapped_column(Boolean, default=False, server_default=NO)
     observed_state: Mapped[str | None] = mapped_column(String(16))

@@ -23,7 +23,7 @@ SENTENCES = {
     "host": "{n} not the host that was asked for",
     "zone": "{n} not in the availability zone {zone}",
     "disabled": "{n} disabled",
-    "down": "{n} down (no report for {down} s)",
+    "down": "{n} down (not heard of for {down} s)",
     "vcpus": "{n} without {vcpus} free vCPUs",
     "memory": "{n} without {memory_mib} MiB of free memory",
     "disk": "{n} without {disk_gib} GiB of free disk",
@@ -68,9 +68,9 @@ class Verdict:
 
 
 def is_up() -> ColumnElement[bool]:
-    """SQL: the host has reported of late."""
+    """SQL: the host was heard of late."""
     allowed = literal(timedelta(seconds=CONF.compute.host_down_seconds), Interval())
-    return func.coalesce(Host.reported_at > clock() - allowed, False)
+    return func.coalesce(Host.seen_at > clock() - allowed, False)
 
 
 def judge(tx: Tx, wish: Wish, *, best: int = BEST) -> Verdict:

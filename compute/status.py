@@ -25,7 +25,6 @@ class Facts:
     failed: bool
     launched: bool
     placed: bool
-    disk_ready: bool
     prepared: bool
     rebooting: bool
     hard: bool
@@ -35,7 +34,7 @@ class Facts:
         """The facts of a row."""
         return cls(
             desired=server.desired, observed=server.observed_state, failed=server.fault is not None,
-            launched=server.launched_at is not None, placed=placed, disk_ready=server.disk_ready, prepared=server.prepared,
+            launched=server.launched_at is not None, placed=placed, prepared=server.prepared,
             rebooting=server.reboots > server.observed_reboots, hard=server.reboot_type == "HARD",
         )  # fmt: skip
 
@@ -91,9 +90,7 @@ def _task_state(facts: Facts) -> str | None:
 def _building(facts: Facts) -> str:
     if not facts.placed:
         return "scheduling"
-    if not facts.disk_ready:
-        return "block_device_mapping"
-    return "spawning" if facts.prepared else "networking"
+    return "spawning" if facts.prepared else "block_device_mapping"
 
 
 def _word(facts: Facts, vm_state: str, task_state: str | None) -> str:
@@ -127,9 +124,8 @@ TASK_STATE: ColumnElement[Any] = case(
     (Server.desired == "absent", "deleting"),
     (_failed, null()),
     (and_(~_launched, Allocation.host_id.is_(None)), "scheduling"),
-    (and_(~_launched, ~Server.disk_ready), "block_device_mapping"),
     (and_(~_launched, Server.prepared), "spawning"),
-    (~_launched, "networking"),
+    (~_launched, "block_device_mapping"),
     (and_(Server.desired == "stopped", _on), "powering-off"),
     (Server.desired == "stopped", null()),
     (and_(_rebooting, _hard), "rebooting_hard"),

@@ -47,12 +47,19 @@ def used(tx: Tx, project_id: str) -> Usage:
     return Usage(int(row[0]), int(row[1]), int(row[2]))
 
 
+def most(tx: Tx, project_id: str, each: Usage, wanted: int) -> int:
+    """How many of `wanted` servers, each of this size, the project has room for. The caller holds the project's lock."""
+    allowed, taken = limits(tx, project_id), used(tx, project_id)
+    for name in COUNTED:
+        if allowed[name] >= 0 and getattr(each, name) > 0:
+            wanted = min(wanted, (allowed[name] - getattr(taken, name)) // getattr(each, name))
+    return max(wanted, 0)
+
+
 def check(tx: Tx, project_id: str, wanted: Usage) -> None:
     """Raise OverQuota unless the project has room. The caller holds the project's lock."""
     allowed, taken = limits(tx, project_id), used(tx, project_id)
-    over = [
-        name for name in COUNTED if 0 <= allowed[name] < getattr(taken, name) + getattr(wanted, name) and getattr(wanted, name) > 0
-    ]  # fmt: skip
+    over = [name for name in COUNTED if 0 <= allowed[name] < getattr(taken, name) + getattr(wanted, name) and getattr(wanted, name) > 0]
     if not over:
         return
     names = ", ".join(over)

@@ -52,7 +52,7 @@ def upgrade() -> None:
         sa.Column("cpu_info", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("unknown", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.Column("applied_digest", sa.String(length=64), nullable=True),
-        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("common.now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_host")),

@@ -1,0 +1,50 @@
+"""How root disks lie in the pool `vms`: `<server id>_disk`, a copy-on-write clone of an image's raw form.
+
+A disk is made as `<server id>_disk.<fence>` and renamed when it is whole, so that the name without a fence never names half a clone.
+"""
+
+from __future__ import annotations
+
+from common.rbd import BlockStore, SnapshotName, StoreNotFound, ensure_gone, make_whole
+from compute.names import IMAGE_POOL, POOL, disk_name
+
+
+class DiskStore:
+    """Root disks in a block store. Every call may raise common.rbd.StoreError; each `ensure_*` may be repeated."""
+
+    def __init__(self, blocks: BlockStore, *, pool: str = POOL) -> None:
+        self.blocks, self.pool = blocks, pool
+
+    def ensure_root(self, server_id: str, source: SnapshotName, size: int, fence: int) -> None:
+        """Bring about a root disk of at least `size` bytes, cloned from `source`; one that is whole is left as it is.
+
+        Raises StoreNotFound when `source` is gone.
+        """
+        name = disk_name(server_id)
+        if self.blocks.info(self.pool, name) is not None:
+            return
+        partial = f"{name}.{fence}"
+        ensure_gone(self.blocks, self.pool, partial)
+        self.blocks.clone(source, self.pool, partial)
+        info = self.blocks.info(self.pool, partial)
+        if info is None:
+            raise StoreNotFound(f"{self.pool}/{partial}: not found")
+        if info.size < size:
+            self.blocks.resize(self.pool, partial, size)
+        make_whole(self.blocks, self.pool, partial, name)
+
+    def size(self, server_id: str) -> int | None:
+        """Size in bytes; None where there is no root disk."""
+        info = self.blocks.info(self.pool, disk_name(server_id))
+        return info.size if info else None
+
+    def ensure_gone(self, server_id: str) -> None:
+        """Remove a root disk and what dying workers left beside it. Raises StoreBusy while it is open somewhere."""
+        for name in self.names_of(server_id):
+            ensure_gone(self.blocks, self.pool, name)
+        self.blocks.purge(IMAGE_POOL)
+
+    def names_of(self, server_id: str) -> list[str]:
+        """The RBD images that belong to a server."""
+        name = disk_name(server_id)
+        return [n for n in self.blocks.names(self.pool) if n == name or n.startswith(name + ".")]

@@ -1,0 +1,31 @@
+"""What agents call on the bus, topic `agents`: register, pull, report. A refusal travels by the name of its class, `Refused`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.db import Database
+from compute.service import host, pull, report
+
+
+class AgentEndpoint:
+    """Answers agents; each call is one transaction, and harmless when it comes twice."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def register(self, _context: dict[str, Any], *, host_id: str, name: str, public_key: str, signature: str) -> dict[str, Any]:
+        """A new life of an agent: `{"agent_epoch"}`."""
+        return {"agent_epoch": self._db.run(lambda tx: host.register(tx, host_id, name, public_key, signature))}
+
+    def pull(
+        self, _context: dict[str, Any], *, host_id: str, agent_epoch: int, seq: int, digest: str | None, signature: str
+    ) -> dict[str, Any]:
+        """The host's desired state, or `{"unchanged": true}`."""
+        return self._db.run(lambda tx: pull.answer(tx, host.spoken_by(tx, host_id, agent_epoch, seq, digest, signature), digest))
+
+    def report(
+        self, _context: dict[str, Any], *, host_id: str, agent_epoch: int, seq: int, body: dict[str, Any], signature: str
+    ) -> dict[str, Any]:
+        """Take what the host saw; `{"pull": true}` asks it to look again."""
+        return self._db.run(lambda tx: report.take(tx, host.spoken_by(tx, host_id, agent_epoch, seq, body, signature), body))
