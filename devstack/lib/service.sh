@@ -26,8 +26,11 @@ up() {
         : >"$S/sv/$name/.started"
     done
 }
-running() { SVDIR=$S/service sv status "$1" | grep -q '^run:'; }
-service_pid() { cat "$S/sv/$1/supervise/pid"; }
+# reads NAME FILE…: a service that started before one of its files was written is restarted by the next `up`.
+reads() {
+    local name=$1 file; shift
+    for file in "$@"; do [ "$file" -ot "$S/sv/$name/.started" ] || touch "$S/sv/$name/run"; done
+}
 
 supervisor() {
     local pid

@@ -7,7 +7,7 @@ sql_url() { echo "postgresql+psycopg://$1@/wolke?host=$S/pg"; }
 rabbit_url() { echo "rabbit://$1:$(secret "rabbit-$1")@$CTL_IP:5672/"; }
 
 wolke_conf() { # one file for all controllers' processes, and one each with its role in the database
-    local name role
+    local name role port
     put "$ETC/wolke.conf" 600 <<E
 [DEFAULT]
 host = controller
@@ -28,18 +28,21 @@ underlay_mtu = $((UNDERLAY_MTU - 42))
 physical_networks = ext:1500
 E
     mkdir -p "$S/controller"
-    while read -r name role; do
+    # metrics are on 127.0.0.1 of wk-ctl; the APIs serve theirs on their own ports
+    while read -r name role port; do
         put "$ETC/wolke-$name.conf" 600 <<C
 [database]
 connection = $(sql_url "$role")
 [oslo_messaging_rabbit]
 processname = wolke-$name
+[api]
+metrics_port = $port
 C
     done <<E
-identity wolke_identity
-api wolke_api
-worker wolke_worker
-ovn wolke_ovn
+identity wolke_identity 0
+api wolke_api 0
+worker wolke_worker 9401
+ovn wolke_ovn 9402
 E
     printf '[database]\nconnection = %s\nowner_connection = %s\n' "$(sql_url wolke_owner)" "$(sql_url wolke_owner)" | put "$ETC/wolke-manage.conf" 600
 }
@@ -99,13 +102,15 @@ wolke_identity() {
 
 answers() { curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$1/healthcheck"; }
 wolke_apis() {
-    local port
+    local port name
+    for name in identity api worker ovn; do reads "wolke-$name" "$ETC/wolke.conf" "$ETC/wolke-$name.conf"; done
     up wolke-identity wolke-api wolke-worker wolke-ovn
-    for port in 5000 8774 9696 8776 9292; do until_ok 60 answers $port; done
+    (for port in 5000 8774 9696 8776 9292; do until_ok 60 answers $port; done) ||
+        { tail -n 5 "$LOG/wolke-identity.log" "$LOG/wolke-api.log"; return 1; }
 }
 
 wolke_enrol() { # wolke_enrol hvN: the agent makes its key on the host; the operator tells the controllers
-    local said id key
+    local said id key name
     wolke_host_conf "$1"
     if [ ! -e "$S/hosts/$1/enrolled" ]; then
         said=$("$DEVSTACK/host-exec.sh" "$1" "$WOLKE_VENV/bin/wolke-agent" --config-file "$S/hosts/$1/wolke/wolke.conf" --generate-key)
@@ -113,6 +118,7 @@ wolke_enrol() { # wolke_enrol hvN: the agent makes its key on the host; the oper
         manage host add "$1" --id "$id" --public-key "$key" --chassis "$(cat "$S/hosts/$1/chassis")"
         echo "$id" >"$S/hosts/$1/enrolled"
     fi
+    for name in agent metadata; do reads "$1-$name" "$S/hosts/$1/wolke/wolke.conf"; done
     up "$1-agent" "$1-metadata"
 }
 
