@@ -1,0 +1,31 @@
+"""Identity as `common.api` serves it: Keystone's API v3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.api.dialect import KEYSTONE
+from common.api.service import Service
+from identity.api import auth, domain, endpoint, grant, group, project, region, role, role_assignment, service, user
+from identity.policy import RULES
+
+VERSION, UPDATED = "v3.14", "2020-04-07T00:00:00Z"
+
+
+def _version(base: str) -> dict[str, Any]:
+    return {
+        "id": VERSION, "status": "stable", "updated": UPDATED, "links": [{"rel": "self", "href": f"{base}/v3/"}],
+        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
+    }  # fmt: skip
+
+
+SERVICE = Service(
+    name="identity",
+    dialect=KEYSTONE,
+    modules=[auth, domain, project, user, group, role, grant, role_assignment, region, service, endpoint],
+    rules=RULES,
+    versions={
+        "": lambda base: (300, {"versions": {"values": [_version(base)]}}),
+        "/v3": lambda base: (200, {"version": _version(base)}),
+    },
+)

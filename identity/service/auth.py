@@ -54,7 +54,7 @@ def ring_of(db: Database) -> KeyRing:
 def log_in(db: Database, address: str, auth: Mapping[str, Any], ttl: int) -> Issued:
     """The token for the body's `auth` object, whose shape holds. address: the client's; ttl: seconds.
 
-    Raises Unauthorized, TooManyRequests, BadRequest. Three queries for a password, four for a token.
+    Raises Unauthorized, TooManyRequests, BadRequest. Two queries.
     """
     who = identify(db, address, auth["identity"])
     found = _scope(db, who.user_id, auth.get("scope"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -84,11 +84,11 @@ def unimply(tx: Tx, prior_id: str, implied_id: str) -> None:
     tx.execute(delete(ImpliedRole).where(ImpliedRole.prior_role_id == prior_id, ImpliedRole.implied_role_id == implied_id))
 
 
-def inferences(tx: Tx, prior_id: str | None = None) -> list[Row[tuple[Role, Role]]]:
+def inferences(tx: Tx, prior_id: str | None = None) -> list[tuple[Role, Role]]:
     """Every pair (prior, implied), or those of one prior role; ordered by their names."""
     prior, implied = aliased(Role), aliased(Role)
     statement = select(prior, implied).select_from(ImpliedRole)
     statement = statement.join(prior, prior.id == ImpliedRole.prior_role_id).join(implied, implied.id == ImpliedRole.implied_role_id)
     if prior_id is not None:
         statement = statement.where(prior.id == prior_id)
-    return list(tx.execute(statement.order_by(prior.name, prior.id, implied.name)))
+    return [(one, other) for one, other in tx.execute(statement.order_by(prior.name, prior.id, implied.name))]

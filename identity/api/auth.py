@@ -1,0 +1,108 @@
+"""`/v3/auth`: tokens, and what one can have a token for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.api.operation import Answer, operation
+from common.api.request import Request
+from common.config import CONF
+from common.errors import BadRequest, NotFound, Unauthorized
+from identity.api import bodies, views
+from identity.models import Project
+from identity.service import auth, catalog, project, standing
+from identity.service.standing import Standing
+from identity.service.token import Scope, Token
+
+Body = dict[str, Any]
+
+
+@operation("POST", "/v3/auth/tokens", action=None, status=201, token=False, body=bodies.AUTH)
+def create_token(request: Request) -> Answer:
+    """Log in."""
+    issued = auth.log_in(request.service.db, request.source, request.body["auth"], CONF.identity.token_ttl)
+    return Answer({"token": _view(request, issued.token, issued.standing)}, headers={"X-Subject-Token": issued.raw})
+
+
+@operation("GET", "/v3/auth/tokens", action=None, guarded=("identity:validate_token",))
+def get_token(request: Request) -> Answer:
+    """What a token says, if it holds; for HEAD without the body. `allow_expired`: within two days of its end."""
+    raw, token, found = _subject(request, allow_expired=bool(request.query.flag("allow_expired", default=False)))
+    if found.user_id != request.actor.user_id:
+        request.must("identity:validate_token")
+    return Answer({"token": _view(request, token, found)}, headers={"X-Subject-Token": raw})
+
+
+@operation("DELETE", "/v3/auth/tokens", action=None, status=204, guarded=("identity:revoke_token",))
+def revoke_token(request: Request) -> None:
+    """End a token."""
+    _, token, found = _subject(request)
+    if found.user_id != request.actor.user_id:
+        request.must("identity:revoke_token")
+    request.run(lambda tx: auth.revoke(tx, token))
+    request.service.authenticate.forget()
+
+
+def _subject(request: Request, *, allow_expired: bool = False) -> tuple[str, Token, Standing]:
+    raw = request.header("X-Subject-Token")
+    if not raw:
+        raise BadRequest("The request needs the header X-Subject-Token.")
+    try:
+        return raw, *auth.validate(request.service.db, raw, allow_expired=allow_expired)
+    except Unauthorized:
+        raise NotFound("Could not find token.") from None
+
+
+def _view(request: Request, token: Token, found: Standing) -> Body:
+    view: Body = {
+        "methods": list(token.methods),
+        "user": {
+            "domain": {"id": found.user_domain_id, "name": found.user_domain_name}, "id": found.user_id, "name": found.user_name,
+            "password_expires_at": views.moment(found.password_expires_at),
+        },
+        "audit_ids": list(token.audit_ids), "expires_at": views.moment(token.expires_at), "issued_at": views.moment(token.issued_at),
+    }  # fmt: skip
+    if found.kind == "none":
+        return view
+    view["roles"] = [{"id": role_id, "name": name} for role_id, name in found.roles]
+    if found.kind == "project":
+        domain = {"id": found.target_domain_id, "name": found.target_domain_name}
+        view |= {"is_domain": False, "project": {"domain": domain, "id": found.target_id, "name": found.target_name}}
+    elif found.kind == "domain":
+        view["domain"] = {"id": found.target_id, "name": found.target_name}
+    else:
+        view["system"] = {"all": True}
+    if "nocatalog" not in request.query:
+        view["catalog"] = catalog.catalogue(request.service.db, token.user_id, found.scope)
+    return view
+
+
+@operation("GET", "/v3/auth/catalog", action=None)
+def get_catalog(request: Request) -> Body:
+    """The catalogue for the token's scope."""
+    actor = request.actor
+    if actor.project_id is None and actor.domain_id is None and not actor.system:
+        raise Unauthorized("The catalogue needs a token that is scoped.")
+    scope = Scope("project", actor.project_id) if actor.project_id else Scope("none")
+    services = catalog.catalogue(request.service.db, actor.user_id, scope)
+    return {"catalog": services, "links": {"next": None, "self": views.self_link(request), "previous": None}}
+
+
+@operation("GET", "/v3/auth/projects", action=None, answer=bodies.many("projects"))
+def list_auth_projects(request: Request) -> Body:
+    """The projects that the bearer can have a token for."""
+    return views.listing(request, "projects", project.scopes_of(request.actor.user_id, "project"), Project, views.project)
+
+
+@operation("GET", "/v3/auth/domains", action=None, answer=bodies.many("domains"))
+def list_auth_domains(request: Request) -> Body:
+    """The domains that the bearer can have a token for."""
+    return views.listing(request, "domains", project.scopes_of(request.actor.user_id, "domain"), Project, views.domain)
+
+
+@operation("GET", "/v3/auth/system", action=None)
+def list_auth_system(request: Request) -> Body:
+    """Whether the bearer can have a token for the system."""
+    found = standing.ask(request.service.db, "system", "none", {"user_id": request.actor.user_id})
+    system = [{"all": True}] if found is not None and found.scope_live else []
+    return {"system": system, "links": {"self": views.self_link(request)}}

@@ -1,0 +1,72 @@
+"""Shapes of identity's bodies. Most of its resources keep attributes that they do not know, as Keystone's do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.api.shapes import BOOLEAN, ID, LONG_TEXT, NAME, NO_NUL, OPTIONAL_TEXT, TEXT, Shape, array, obj, wrapped
+
+SHORT_NAME: Shape = {**NAME, "maxLength": 64}
+OPTIONAL_ID: Shape = {"type": ["string", "null"], "maxLength": 64, "pattern": r"^[a-zA-Z0-9-]*$"}
+REGION_ID: Shape = {"type": ["string", "null"], "maxLength": 255, "pattern": NO_NUL}
+PASSWORD: Shape = {"type": "string", "maxLength": 4096}
+OPTIONAL_PASSWORD: Shape = {"type": ["string", "null"], "maxLength": 4096}
+FLAG: Shape = {"type": ["boolean", "null"]}
+URL: Shape = {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": r"^[a-z][a-z0-9+.-]*://[^\s\u0000]+$"}
+ROW: Shape = {"type": "object", "properties": {"id": TEXT, "links": {"type": "object", "required": ["self"]}}, "required": ["id", "links"]}
+
+IMMUTABLE = obj({"immutable": FLAG})
+# What these turn off does not exist yet, so that any value is kept and none is a lie; multi-factor rules are refused.
+USER_OPTIONS = obj({
+    "ignore_change_password_upon_first_use": FLAG, "ignore_password_expiry": FLAG, "ignore_lockout_failure_attempts": FLAG,
+    "ignore_user_inactivity": FLAG, "lock_password": FLAG, "multi_factor_auth_enabled": {"enum": [False, None]},
+    "multi_factor_auth_rules": {"anyOf": [{"type": "null"}, {"type": "array", "maxItems": 0}]},
+})  # fmt: skip
+DOMAIN = {"name": SHORT_NAME, "description": LONG_TEXT, "enabled": BOOLEAN, "options": IMMUTABLE, "tags": array(TEXT, maxItems=0)}
+PROJECT = {**DOMAIN, "domain_id": OPTIONAL_ID, "parent_id": OPTIONAL_ID, "is_domain": BOOLEAN}
+USER = {
+    "name": NAME, "domain_id": ID, "enabled": BOOLEAN, "password": OPTIONAL_PASSWORD, "default_project_id": OPTIONAL_ID,
+    "description": LONG_TEXT, "email": OPTIONAL_TEXT, "options": USER_OPTIONS,
+}  # fmt: skip
+GROUP = {"name": NAME, "domain_id": ID, "description": LONG_TEXT}
+ROLE = {"name": NAME, "domain_id": OPTIONAL_ID, "description": LONG_TEXT, "options": IMMUTABLE}
+REGION = {"id": REGION_ID, "description": LONG_TEXT, "parent_region_id": REGION_ID}
+SERVICE = {"type": NAME, "name": NAME, "description": LONG_TEXT, "enabled": BOOLEAN}
+ENDPOINT = {
+    "interface": {"enum": ["public", "internal", "admin"]}, "url": URL, "service_id": ID, "enabled": BOOLEAN, "region": REGION_ID,
+    "region_id": REGION_ID, "name": OPTIONAL_TEXT, "description": LONG_TEXT,
+}  # fmt: skip
+
+_DOMAIN_REF = obj({"id": TEXT, "name": TEXT}, extra=True)
+_NAMED = obj({"id": TEXT, "name": TEXT, "domain": _DOMAIN_REF}, extra=True)
+_LOGIN = obj({"id": TEXT, "name": TEXT, "domain": _DOMAIN_REF, "password": PASSWORD}, required=("password",), extra=True)
+_IDENTITY = obj(
+    {
+        "methods": array(TEXT, minItems=1, maxItems=8),
+        "password": obj({"user": _LOGIN}, required=("user",), extra=True),
+        "token": obj({"id": {"type": "string", "maxLength": 8192, "pattern": NO_NUL}}, required=("id",), extra=True),
+    },
+    required=("methods",), extra=True,
+)  # fmt: skip
+_SCOPE: Shape = {"anyOf": [
+    {"enum": ["unscoped", None]},
+    obj({"project": _NAMED, "domain": _DOMAIN_REF, "system": obj({"all": BOOLEAN}, extra=True), "unscoped": {"type": "object"}}),
+]}  # fmt: skip
+AUTH = wrapped("auth", obj({"identity": _IDENTITY, "scope": _SCOPE}, required=("identity",), extra=True))
+CHANGE = wrapped("user", obj({"password": PASSWORD, "original_password": PASSWORD}, required=("password", "original_password"), extra=True))
+
+
+def body(name: str, properties: Mapping[str, Any], *required: str) -> Shape:
+    """`{name: {…}}` with unknown attributes let through."""
+    return wrapped(name, obj(properties, required=required, extra=True))
+
+
+def one(name: str) -> Shape:
+    """The answer that shows one resource."""
+    return wrapped(name, ROW)
+
+
+def many(name: str) -> Shape:
+    """The answer that lists resources."""
+    return obj({name: array(ROW), "links": {"type": "object", "required": ["self", "next", "previous"]}}, required=(name, "links"))

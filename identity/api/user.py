@@ -1,0 +1,73 @@
+"""`/v3/users`. Passwords are hashed before the transaction opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.api.operation import operation
+from common.api.request import Request
+from common.errors import Unauthorized
+from identity.api import bodies, views
+from identity.models import User
+from identity.service import password, user
+
+Body = dict[str, Any]
+
+
+def _hash(request: Request) -> str | None:
+    """The hash of the body's password, if it has one."""
+    secret = request.body["user"].get("password")
+    return password.hashed((request.source, request.actor.user_id), secret) if secret is not None else None
+
+
+@operation("POST", "/v3/users", action="identity:create_user", status=201, body=bodies.body("user", bodies.USER, "name"), answer=bodies.one("user"))  # fmt: skip
+def create_user(request: Request) -> Body:
+    """Create a user."""
+    secret = _hash(request)
+    return {"user": views.user(request, request.run(lambda tx: user.create_user(tx, request.actor, request.body["user"], secret)))}
+
+
+@operation("GET", "/v3/users", action="identity:list_users", answer=bodies.many("users"))
+def list_users(request: Request) -> Body:
+    """List users."""
+    wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
+    return views.listing(request, "users", user.list_users(request.actor, wanted), User, views.user)
+
+
+@operation("GET", "/v3/users/{user_id}", action=None, guarded=("identity:get_user",), answer=bodies.one("user"))
+def get_user(request: Request) -> Body:
+    """Show a user; oneself needs no role."""
+    user_id, actor = request.path["user_id"], request.actor
+    if user_id != actor.user_id:
+        request.must("identity:get_user")
+    return {"user": views.user(request, request.read(lambda tx: user.get_user(tx, actor, user_id)))}
+
+
+@operation("PATCH", "/v3/users/{user_id}", action="identity:update_user", body=bodies.body("user", bodies.USER), answer=bodies.one("user"))
+def update_user(request: Request) -> Body:
+    """Change a user."""
+    secret = _hash(request)
+    row = request.run(lambda tx: user.update_user(tx, request.actor, request.path["user_id"], request.body["user"], secret))
+    request.service.authenticate.forget()
+    return {"user": views.user(request, row)}
+
+
+@operation("DELETE", "/v3/users/{user_id}", action="identity:delete_user", status=204)
+def delete_user(request: Request) -> None:
+    """Delete a user."""
+    request.run(lambda tx: user.delete_user(tx, request.actor, request.path["user_id"]))
+    request.service.authenticate.forget()
+
+
+@operation("POST", "/v3/users/{user_id}/password", action=None, token=False, status=204, body=bodies.CHANGE)
+def change_password(request: Request) -> None:
+    """Change one's own password; the old one says who asks. All tokens of the user end."""
+    user_id, given = request.path["user_id"], request.body["user"]
+    login = user.find_login(request.service.db, {"id": user_id})
+    source = (request.source, user_id)
+    if not password.matches(source, given["original_password"], login.hash if login else None) or login is None:
+        raise Unauthorized
+    user.may_change_password(login)
+    secret = password.hashed(source, given["password"])
+    request.run(lambda tx: user.change_password(tx, login, secret))
+    request.service.authenticate.forget()

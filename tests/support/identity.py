@@ -1,0 +1,89 @@
+"""A bootstrapped identity service in-process, with real tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from falcon import testing
+
+from common.api import app as kit
+from common.auth import Authenticator
+from common.config import CONF
+from common.db import Database
+from identity import manage, public
+from identity.api import SERVICE
+from tests.support.api import Client
+
+ADMIN_PASSWORD = "secretadmin"
+ROUNDS = 4
+
+
+def admin_scope() -> dict[str, Any]:
+    """The scope of the project admin."""
+    return {"project": {"name": "admin", "domain": {"id": "default"}}}
+
+
+def by_password(name: str, password: str, scope: Any = None, *, domain: str = "default") -> dict[str, Any]:
+    """The body of a log-in."""
+    who = {"user": {"name": name, "domain": {"id": domain}, "password": password}}
+    auth: dict[str, Any] = {"identity": {"methods": ["password"], "password": who}}
+    return {"auth": auth if scope is None else {**auth, "scope": scope}}
+
+
+def by_token(token: str, scope: Any = None) -> dict[str, Any]:
+    """The body of a log-in by token."""
+    auth: dict[str, Any] = {"identity": {"methods": ["token"], "token": {"id": token}}}
+    return {"auth": auth if scope is None else {**auth, "scope": scope}}
+
+
+@contextmanager
+def cheap_hashes() -> Iterator[None]:
+    """bcrypt at its least cost."""
+    CONF.set_override("password_hash_rounds", ROUNDS, "identity")
+    try:
+        yield
+    finally:
+        CONF.clear_override("password_hash_rounds", "identity")
+
+
+class Cloud:
+    """The service, its clients and shortcuts for what most stories begin with."""
+
+    def __init__(self, db: Database) -> None:
+        manage.bootstrap(db, admin_password=ADMIN_PASSWORD)
+        kit.CHECK_ANSWERS = True
+        SERVICE.connect(db, Authenticator(public.token_checker(db), seconds=0))
+        self.db = db
+        self.app = kit.build(SERVICE)
+        self.nobody = Client(testing.TestClient(self.app), token=None)
+        self.admin = self.nobody.as_(self.token("admin", ADMIN_PASSWORD, admin_scope()))
+
+    def token(self, name: str, password: str, scope: Any = None, **more: Any) -> str:
+        """A token by password."""
+        return self.nobody("POST", "/v3/auth/tokens", by_password(name, password, scope, **more), ok=201).headers["X-Subject-Token"]
+
+    def login(self, name: str, password: str, scope: Any = None, **more: Any) -> Client:
+        """A client with a token by password."""
+        return self.nobody.as_(self.token(name, password, scope, **more))
+
+    def make(self, noun: str, **values: Any) -> dict[str, Any]:
+        """Create one as admin."""
+        return self.admin.post(f"/v3/{noun}s", {noun: values}, ok=201)[noun]
+
+    def role(self, name: str) -> str:
+        """The id of the role called `name`."""
+        return self.admin.get(f"/v3/roles?name={name}")["roles"][0]["id"]
+
+    def grant(self, role: str, *, user: str, project: str | None = None, domain: str | None = None) -> None:
+        """Give a role by name to a user on a project, a domain or the system."""
+        where = f"projects/{project}" if project else f"domains/{domain}" if domain else "system"
+        self.admin("PUT", f"/v3/{where}/users/{user}/roles/{self.role(role)}", ok=204)
+
+    def member(self, name: str, role: str = "member") -> tuple[Client, dict[str, Any], dict[str, Any]]:
+        """A user with a role on a project of the same name: (client, user, project)."""
+        project = self.make("project", name=name)
+        user = self.make("user", name=name, password="pw-" + name)
+        self.grant(role, user=user["id"], project=project["id"])
+        return self.login(name, "pw-" + name, {"project": {"id": project["id"]}}), user, project
