@@ -1,0 +1,35 @@
+"""A request's token check, cold and again, on a PostgreSQL of its own: `python -m tests.bench.tokens`."""
+
+from __future__ import annotations
+
+import time
+
+from identity.bench import issue  # the shortest way to a token: no password is hashed
+
+from common.auth import Authenticator
+from common.config import CONF
+from common.db import Database
+from identity import manage, public
+from tests.bench.figures import say, timed
+from tests.support.postgres import running
+
+
+def main() -> None:
+    CONF([], project="wolke-bench", default_config_files=[], default_config_dirs=[])
+    with running() as server:
+        db = Database(server.url(server.fresh()))
+        manage.bootstrap(db, admin_password="bench", region="RegionOne", public_url_base="http://127.0.0.1")
+        token = issue(db)
+        check = public.token_checker(db)
+        say("token check, cold", timed(lambda: check(token), 500, warm=20), target="1.5 ms")
+        authenticate = Authenticator(check, seconds=0.5)
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < 3:
+            authenticate(token)
+            count += 1
+        print(f"token check, again: {count / 3:.0f} a second   target 3000")
+        db.close()
+
+
+if __name__ == "__main__":
+    main()
