@@ -22,7 +22,10 @@ def read_json(http: falcon.Request, most: int) -> Any:
     if "json" not in kind and kind not in TAKEN:
         raise errors.UnsupportedMediaType(f"The media type {kind} is not supported; use application/json.")
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        body = json.loads(data.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        if b"\\u" in data:
+            _must_be_text(body)
+        return body
     except RecursionError:
         raise errors.BadRequest("Malformed request body: it is nested too deep.") from None
     except ValueError as error:
@@ -44,6 +47,26 @@ def _read(http: falcon.Request, most: int) -> bytes:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{number} is too large a number")
+    return value
+
+
+def _must_be_text(body: object) -> None:
+    """Raise ValueError for a string that PostgreSQL cannot hold: one with a NUL, or with half of a surrogate pair."""
+    waiting = [body]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("a string holds a NUL character or half of a surrogate pair")
 
 
 def dumps(body: Any) -> bytes:

@@ -129,14 +129,17 @@ class Checker:
 
 
 def sentence(error: jsonschema.ValidationError, what: str) -> str:
-    """One sentence for a person: the field, the value, what is wrong."""
+    """One sentence for a person: the field, the value, what is wrong. An object is not repeated: it may hold a secret."""
     path = ".".join(str(part) for part in error.absolute_path)
+    whole = isinstance(error.instance, (dict, list))
+    why = _short(error.message.replace(repr(error.instance), "the value") if whole else error.message)
     if not path:
-        return f"Invalid {what}: {_short(error.message)}."
-    secret = any(word in path.lower() for word in ("password", "secret", "passcode", "user_data"))
-    value = "***" if secret else _short(json.dumps(error.instance, ensure_ascii=False, default=str))
-    why = "the value is not allowed" if secret else _short(error.message)
-    return f"Invalid input for field/attribute {path}. Value: {value}. {why}."
+        return f"Invalid {what}: {why}."
+    if any(word in path.lower() for word in ("password", "secret", "passcode", "user_data")):
+        return f"Invalid input for field/attribute {path}. Value: ***. {why if whole else 'the value is not allowed'}."
+    if whole:
+        return f"Invalid input for field/attribute {path}. {why}."
+    return f"Invalid input for field/attribute {path}. Value: {_short(json.dumps(error.instance, ensure_ascii=False, default=str))}. {why}."
 
 
 def _short(message: str) -> str:

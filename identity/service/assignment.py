@@ -17,7 +17,7 @@ from identity.service.rows import own_domain
 
 SUBTREE = """
 subtree(id) AS (
-    SELECT :target_id::text UNION SELECT p.id FROM identity.project p JOIN subtree s ON p.parent_id = s.id
+    SELECT CAST(:target_id AS text) UNION SELECT p.id FROM identity.project p JOIN subtree s ON p.parent_id = s.id
 )"""
 GIVEN = """
 held AS (

@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from common.auth import Actor
 from common.db import Base, Tx
-from common.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound
+from common.errors import ApiError, Conflict, Forbidden, NotFound
 
 R = TypeVar("R", bound=Base)
 Values = Mapping[str, Any]
@@ -71,19 +71,9 @@ def refusal(error: IntegrityError, what: str, name: str | None) -> ApiError:
 
 
 def extras(values: Values, known: Iterable[str]) -> dict[str, Any]:
-    """The attributes of a body that no column holds. Raises BadRequest for a NUL character, which JSONB cannot hold."""
-    kept = {name: value for name, value in values.items() if name not in set(known)}
-    if _has_nul(kept):
-        raise BadRequest("Invalid body: an attribute holds a NUL character.")
-    return kept
-
-
-def _has_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, dict):
-        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
-    return isinstance(value, list) and any(_has_nul(item) for item in value)
+    """The attributes of a body that no column holds."""
+    columns = set(known)
+    return {name: value for name, value in values.items() if name not in columns}
 
 
 def assign(row: Any, values: Values, columns: Iterable[str], known: Iterable[str]) -> None:

@@ -411,3 +411,14 @@ def test_users_race_with_the_end_of_their_domain(cloud):
         gone = pool.submit(cloud.admin, "DELETE", path)
     assert gone.result().status_code in (204, 404)
     assert {one.result().status_code for one in made} <= {201, 404}
+
+
+def test_a_refusal_repeats_no_secret(cloud):
+    for body in ({"user": {"password": "hush"}}, {"user": {"name": "x", "password": "hush", "enabled": 5}}, {"user": {"name": "x", "password": ["hush"]}},
+                 {"user": {"name": "x"}, "password": "hush"}, [{"password": "hush"}], {"user": [{"password": "hush"}]}):  # fmt: skip
+        assert "hush" not in cloud.admin("POST", "/v3/users", body, ok=400).text
+    assert "hush" not in cloud.nobody("POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": "password", "password": "hush"}}}, ok=400).text
+
+
+def test_a_number_that_no_float_holds_is_refused(cloud):
+    cloud.admin("POST", "/v3/projects", raw=b'{"project": {"name": "x", "extra": 1e999}}', ok=400)
