@@ -97,12 +97,16 @@ def _prepared(request: Request, noun: Noun, body: Mapping[str, Any], verb: str) 
     for key in ("name", "description"):
         if key in made and made[key] is None:
             made[key] = ""
+    _guard(request, noun, made, verb)
+    return made
+
+
+def _guard(request: Request, noun: Noun, made: Mapping[str, Any], verb: str) -> None:
     for key, what in noun.guarded.items():
         if key in made and (verb == "update" or made[key] not in (None, False)):
             action = f"network:{noun.name}:{verb}:{what}"
             if not request.may(action):
                 raise Forbidden(f"({verb}_{noun.name} and {verb}_{noun.name}:{key}) is disallowed by policy", type="PolicyNotAuthorized")
-    return made
 
 
 def create(request: Request, noun: Noun, make: Callable[[Tx, Body], Owned]) -> Body:

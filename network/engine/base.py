@@ -44,6 +44,8 @@ class Content:
 
 
 class Northbound(Protocol):
+    """OVN's northbound database as the one writer sees it."""
+
     def acquire(self, fence: int) -> None:
         """Become the writer. Raises StaleFenceError if a higher fence has been seen."""
 

@@ -62,6 +62,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Switch(Row):
+    """A layer 2 network."""
+
     TABLE: ClassVar[str] = "Logical_Switch"
     name: str
     other_config: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +78,8 @@ class Switch(Row):
 
 @dataclass(frozen=True, slots=True)
 class Router(Row):
+    """A layer 3 network."""
+
     TABLE: ClassVar[str] = "Logical_Router"
     name: str
     enabled: bool = True
@@ -91,6 +95,8 @@ class Router(Row):
 
 @dataclass(frozen=True, slots=True)
 class DhcpOptions(Row):
+    """What OVN answers a subnet's DHCP requests with."""
+
     TABLE: ClassVar[str] = "DHCP_Options"
     subnet_id: str
     cidr: str
@@ -106,6 +112,8 @@ class DhcpOptions(Row):
 
 @dataclass(frozen=True, slots=True)
 class PortGroup(Row):
+    """Ports that share ACLs; OVN derives the address sets NAME_ip4 and NAME_ip6."""
+
     TABLE: ClassVar[str] = "Port_Group"
     name: str
 
@@ -119,6 +127,8 @@ class PortGroup(Row):
 
 @dataclass(frozen=True, slots=True)
 class Acl(Row):
+    """One rule on a group's ports; `id` is our key."""
+
     TABLE: ClassVar[str] = "ACL"
     id: str
     group: str
@@ -183,6 +193,8 @@ class SwitchPort(Row):
 
 @dataclass(frozen=True, slots=True)
 class RouterPort(Row):
+    """A router's end of a leg."""
+
     TABLE: ClassVar[str] = "Logical_Router_Port"
     name: str
     router: str
@@ -211,6 +223,8 @@ class RouterPort(Row):
 
 @dataclass(frozen=True, slots=True)
 class GatewayChassis(Row):
+    """A chassis that may carry a router port; the highest priority that is alive does."""
+
     TABLE: ClassVar[str] = "Gateway_Chassis"
     router_port: str
     chassis: str
@@ -230,6 +244,8 @@ class GatewayChassis(Row):
 
 @dataclass(frozen=True, slots=True)
 class Nat(Row):
+    """`snat` of a range, or `dnat_and_snat` of one address."""
+
     TABLE: ClassVar[str] = "NAT"
     id: str
     router: str
@@ -251,6 +267,8 @@ class Nat(Row):
 
 @dataclass(frozen=True, slots=True)
 class StaticRoute(Row):
+    """A route of a router."""
+
     TABLE: ClassVar[str] = "Logical_Router_Static_Route"
     id: str
     router: str

@@ -55,53 +55,55 @@ class MemoryNorthbound:
             self.store.transactions.append([unit.name for unit in units])
 
     def _write(self, units: Sequence[Unit]) -> None:
-        rows = self.store.rows
         for unit in units:
-            wanted = {(row.TABLE, row.key): row.parent for row in unit.rows}
-            for key, (_, at) in [(key, value) for key, value in rows.items() if value[0].unit == unit.name]:
-                if key not in wanted or wanted[key] != at:
-                    rows.pop(key, None)
+            self._prune(unit)
         self._collect()
-        pairs = sorted(((unit, row) for unit in units for row in unit.rows), key=lambda pair: RANK[pair[1].TABLE])
-        for unit, row in pairs:
+        pairs = [(unit, row) for unit in units for row in unit.rows]
+        for unit, row in sorted(pairs, key=lambda pair: RANK[pair[1].TABLE]):
             self._put(unit, row)
+
+    def _prune(self, unit: Unit) -> None:
+        rows = self.store.rows
+        wanted = {(row.TABLE, row.key): row.parent for row in unit.rows}
+        mine = [(key, at) for key, (content, at) in rows.items() if content.unit == unit.name]
+        for key, at in mine:
+            if key not in wanted or wanted[key] != at:
+                del rows[key]
 
     def _collect(self) -> None:
         """What has lost its parent goes; references to what went are emptied."""
         rows = self.store.rows
-        while True:
-            orphans = [key for key, (_, at) in rows.items() if at is not None and (at.table, at.key) not in rows]
-            if not orphans:
-                break
+        while orphans := [key for key, (_, at) in rows.items() if at and (at.table, at.key) not in rows]:
             for key in orphans:
                 del rows[key]
-        groups = {name for table, name in rows if table == "Port_Group"}
-        options = {name for table, name in rows if table == "DHCP_Options"}
         for key, (content, at) in list(rows.items()):
-            refs = {column: value if value in options else None for column, value in content.refs.items()}
-            kept = content.groups & groups if content.groups is not None else None
-            rows[key] = replace(content, refs=refs, groups=kept), at
+            rows[key] = self._without_gone(content), at
+
+    def _without_gone(self, content: Content) -> Content:
+        rows = self.store.rows
+        refs = {column: value if ("DHCP_Options", value) in rows else None for column, value in content.refs.items()}
+        groups = content.groups
+        kept = None if groups is None else frozenset(name for name in groups if ("Port_Group", name) in rows)
+        return replace(content, refs=refs, groups=kept)
+
+    def _needs(self, row: Row) -> list[Key]:
+        parent = [(row.parent.table, row.parent.key)] if row.parent else []
+        refs = [(ref.table, ref.key) for ref in row.refs.values() if ref]
+        return [*parent, *refs, *(("Port_Group", name) for name in row.groups or ())]
 
     def _put(self, unit: Unit, row: Row) -> None:
-        rows = self.store.rows
-        wanted: list[tuple[str, str]] = []
-        if row.parent:
-            wanted.append((row.parent.table, row.parent.key))
-        wanted += [(ref.table, ref.key) for ref in row.refs.values() if ref]
-        wanted += [("Port_Group", name) for name in row.groups or ()]
-        for key in wanted:
-            if key not in rows:
-                raise MissingReferenceError(f"{row.TABLE} {row.key} names {key[0]} {key[1]}, which OVN lacks")
-        refs = {column: ref.key if ref else None for column, ref in row.refs.items()}
+        for table, name in self._needs(row):
+            if (table, name) not in self.store.rows:
+                raise MissingReferenceError(f"{row.TABLE} {row.key} names {table} {name}, which OVN lacks")
         content = Content(
             unit.name,
             Stamp(unit.epoch, unit.generation),
             row.parent.key if row.parent else None,
             {column: _normal(value) for column, value in row.columns().items()},
-            refs,
+            {column: ref.key if ref else None for column, ref in row.refs.items()},
             row.groups,
         )
-        rows[row.TABLE, row.key] = content, row.parent
+        self.store.rows[row.TABLE, row.key] = content, row.parent
 
     def units(self) -> dict[tuple[str, str], Stamp]:
         found: dict[tuple[str, str], Stamp] = {}

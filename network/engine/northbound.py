@@ -110,24 +110,29 @@ class _Writing:
     def _put(self, unit: Unit, row: Row) -> None:
         parent = self._need(row, row.parent.table, row.parent.key) if row.parent else None
         refs = {column: self._need(row, ref.table, ref.key) if ref else None for column, ref in row.refs.items()}
-        groups = {name: self._need(row, "Port_Group", name) for name in row.groups or ()}
         at = self._find(row.TABLE, row.key)
         if at is None:
             at = self._txn.insert(self._idl.tables[row.TABLE])
             self._made[row.TABLE, row.key] = at
             if parent is not None and row.parent is not None:
                 parent.addvalue(row.parent.column, at)
-            old: set[Any] = set()
-        else:
-            old = set(self._idl.groups_of.get(at.uuid, ()))
         self._set(at, {**row.columns(), "external_ids": _external_ids(unit, row)})
         for column, target in refs.items():
             self._refer(at, column, target)
-        for name, group in groups.items():
+        if row.groups is not None:
+            self._join(row, at, row.groups)
+
+    def _join(self, row: Row, at: Any, wanted: frozenset[str]) -> None:
+        """Make the port a member of exactly these groups; only what changes is sent, as groups are large."""
+        old = set(self._idl.groups_of.get(at.uuid, ()))
+        for name in wanted:
+            group = self._need(row, "Port_Group", name)
             if name not in old:
                 group.addvalue("ports", at)
-        for name in old - set(groups):
-            self._need(row, "Port_Group", name).delvalue("ports", at.uuid)
+        for name in old - wanted:
+            group = self._find("Port_Group", name)
+            if group is not None:
+                group.delvalue("ports", at.uuid)
 
     @staticmethod
     def _set(at: Any, columns: Mapping[str, Value]) -> None:

@@ -56,6 +56,7 @@ OWNER_METADATA = "network:distributed"
 
 
 def network(epoch: int, net: NetworkIn) -> Unit:
+    """A network: its switch, and its way out where it is a provider's."""
     rows: list[Row] = [Switch(names.switch(net.id))]
     if net.physical_network:
         rows.append(
@@ -122,18 +123,27 @@ def port(epoch: int, item: PortIn) -> Unit:
     """A port that a guest (or nobody yet) plugs into, or the network's metadata port."""
     if item.device_owner == OWNER_FLOATING:
         return Unit(PORT, item.id, epoch, item.generation)
-    own = _address(item.mac, (address.ip for address in item.addresses))
-    if item.device_owner == OWNER_METADATA:
-        row = SwitchPort(
-            names.metadata_port(item.network_id),
-            names.switch(item.network_id),
-            type="localport",
-            addresses=(f"{own} {METADATA_IP}",),
-        )
-        return Unit(PORT, item.id, epoch, item.generation, (row,))
-    secure = item.port_security
+    row = _metadata_port(item) if item.device_owner == OWNER_METADATA else _guest_port(item)
+    return Unit(PORT, item.id, epoch, item.generation, (row,))
+
+
+def _own_address(item: PortIn) -> str:
+    return _address(item.mac, (address.ip for address in item.addresses))
+
+
+def _metadata_port(item: PortIn) -> SwitchPort:
+    return SwitchPort(
+        names.metadata_port(item.network_id),
+        names.switch(item.network_id),
+        type="localport",
+        addresses=(f"{_own_address(item)} {METADATA_IP}",),
+    )
+
+
+def _guest_port(item: PortIn) -> SwitchPort:
+    own, secure = _own_address(item), item.port_security
     groups = {names.port_group(group) for group in item.security_groups} | {names.DROP_GROUP} if secure else set()
-    row = SwitchPort(
+    return SwitchPort(
         item.id,
         names.switch(item.network_id),
         addresses=(own,) if secure else (own, "unknown"),
@@ -143,7 +153,6 @@ def port(epoch: int, item: PortIn) -> Unit:
         dhcpv4=next((names.dhcp(address.subnet_id) for address in item.addresses if address.dhcp), ""),
         members=frozenset(groups),
     )
-    return Unit(PORT, item.id, epoch, item.generation, (row,))
 
 
 def _leg(item: PortIn, router_up: bool, options: dict[str, str]) -> list[Row]:
@@ -164,6 +173,7 @@ def _leg(item: PortIn, router_up: bool, options: dict[str, str]) -> list[Row]:
 
 
 def interface(epoch: int, item: InterfaceIn) -> Unit:
+    """A router's leg on a tenant's network, with the SNAT of its ranges."""
     rows = _leg(item.port, item.router_up, {})
     if item.snat_ip:
         rows += [Nat(f"snat-{item.port.id}-{cidr}", names.router(item.port.device_id), "snat", item.snat_ip, cidr) for cidr in item.cidrs]
@@ -197,12 +207,14 @@ def schedule(router_port_id: str, physical_network: str | None, chassis: Iterabl
 
 
 def router(epoch: int, item: RouterIn) -> Unit:
+    """A router without its legs, which are units of their own."""
     options = {"always_learn_from_arp_request": "false", "dynamic_neigh_routers": "true"}
     row = Router(names.router(item.id), item.admin_up, options)
     return Unit(ROUTER, item.id, epoch, item.generation, (row,))
 
 
 def floating_ip(epoch: int, item: FloatingIpIn) -> Unit:
+    """The translation both ways; nothing while it leads nowhere."""
     if not item.fixed_ip or not item.router_id:
         return Unit(FLOATING_IP, item.id, epoch, item.generation)
     row = Nat(f"fip-{item.id}", names.router(item.router_id), "dnat_and_snat", item.floating_ip, item.fixed_ip)
@@ -210,6 +222,7 @@ def floating_ip(epoch: int, item: FloatingIpIn) -> Unit:
 
 
 def security_group(epoch: int, group_id: str, generation: int) -> Unit:
+    """The group alone: its rules are units of their own."""
     return Unit(GROUP, group_id, epoch, generation, (PortGroup(names.port_group(group_id)),))
 
 
@@ -250,25 +263,25 @@ PROTOCOL_NUMBERS = {
 }
 
 
+def _span(field: str, low: int | None, high: int | None) -> list[str]:
+    if low is not None and low == high:
+        return [f"{field} == {low}"]
+    bounds = [f"{field} >= {low}"] if low is not None else []
+    return bounds + ([f"{field} <= {high}"] if high is not None else [])
+
+
 def _protocol(rule: RuleIn) -> list[str]:
     """The match for protocol, and its ports, or its ICMP type and code."""
+    low, high = rule.port_range_min, rule.port_range_max
     if rule.protocol is None:
         return []
-    low, high = rule.port_range_min, rule.port_range_max
     if rule.protocol in _ICMP_NAMES:
         icmp = _ICMP[rule.ethertype]
-        parts = [icmp]
-        parts += [f"{icmp}.type == {low}"] if low is not None else []
-        return parts + ([f"{icmp}.code == {high}"] if high is not None else [])
+        return [icmp, *_span(f"{icmp}.type", low, low), *_span(f"{icmp}.code", high, high)]
     name = _PORTS.get(rule.protocol)
     if name is None:
         return [f"ip.proto == {PROTOCOL_NUMBERS.get(rule.protocol, rule.protocol)}"]
-    if low is None and high is None:
-        return [name]
-    if low == high:
-        return [name, f"{name}.dst == {low}"]
-    bounds = [f"{name}.dst >= {low}"] if low is not None else []
-    return [name, *bounds, *([f"{name}.dst <= {high}"] if high is not None else [])]
+    return [name, *_span(f"{name}.dst", low, high)]
 
 
 def rule_match(rule: RuleIn) -> str:
@@ -286,6 +299,7 @@ def rule_match(rule: RuleIn) -> str:
 
 
 def rule(epoch: int, item: RuleIn) -> Unit:
+    """One ACL."""
     direction = "to-lport" if item.direction == "ingress" else "from-lport"
     acl = Acl(
         f"rule-{item.id}",

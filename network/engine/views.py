@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NetworkIn:
+    """A network. `physical_network`: the provider's wire, else None."""
+
     id: str
     generation: int
     network_type: str = "geneve"
@@ -15,6 +17,8 @@ class NetworkIn:
 
 @dataclass(frozen=True, slots=True)
 class SubnetIn:
+    """A subnet; `mtu` is its network's, `metadata_ip` and `metadata_mac` the metadata port's."""
+
     id: str
     generation: int
     network_id: str
@@ -40,6 +44,8 @@ class AddressIn:
 
 @dataclass(frozen=True, slots=True)
 class PortIn:
+    """A port. `allowed_pairs`: (MAC, address or range); `chassis`: where it shall be."""
+
     id: str
     generation: int
     network_id: str
@@ -76,6 +82,8 @@ class GatewayIn:
 
 @dataclass(frozen=True, slots=True)
 class RouterIn:
+    """A router."""
+
     id: str
     generation: int
     admin_up: bool = True
@@ -83,6 +91,8 @@ class RouterIn:
 
 @dataclass(frozen=True, slots=True)
 class FloatingIpIn:
+    """A floating IP; without `router_id` it leads nowhere."""
+
     id: str
     generation: int
     floating_ip: str

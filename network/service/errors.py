@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from common.errors import BadRequest, Conflict, Forbidden, NotFound
 
 NOUNS = {
@@ -37,13 +39,31 @@ def invalid(message: str) -> BadRequest:
 
 
 def bad(message: str, *, type: str = "BadRequest") -> BadRequest:
+    """400 of another type."""
     return BadRequest(message, type=type)
 
 
 def conflict(type: str, message: str) -> Conflict:
+    """409 of this type."""
     return Conflict(message, type=type)
 
 
 def forbidden(what: str) -> Forbidden:
     """403: the actor sees it, and may not."""
     return Forbidden(f"Policy doesn't allow {what} to be performed.", type="PolicyNotAuthorized")
+
+
+def ip_of(field: str, value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address that `value` says. Raises BadRequest naming the field."""
+    try:
+        return ipaddress.ip_address(value)
+    except ValueError:
+        raise invalid(f"'{value}' is not a valid IP address ({field})") from None
+
+
+def net_of(field: str, value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The range that `value` says; host bits are dropped. Raises BadRequest naming the field."""
+    try:
+        return ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise invalid(f"'{value}' is not a valid IP subnet ({field})") from None

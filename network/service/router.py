@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,27 +86,30 @@ def _set_gateway(tx: Tx, actor: Actor, row: Router, info: Mapping[str, Any]) -> 
     if info.get("enable_snat") is not None:
         row.enable_snat = info["enable_snat"]
     wishes = info.get("external_fixed_ips") or None
-    gateway = tx.get(Port, row.gateway_port_id) if row.gateway_port_id else None
-    if gateway is not None and gateway.network_id == network.id and (wishes is None or _holds(tx, gateway, wishes)):
-        _touch_legs(tx, row)
-        return
-    _apart(tx, row, plug.subnets_of(tx, network.id))
-    if gateway is not None:
+    if not _stays(tx, row, network, wishes):
         _clear_gateway(tx, row)
+        _plug_gateway(tx, row, network, wishes)
+    _touch_legs(tx, row)
+
+
+def _plug_gateway(tx: Tx, row: Router, network: Network, wishes: Sequence[Mapping[str, Any]] | None) -> None:
+    _apart(tx, row, plug.subnets_of(tx, network.id))
     port = plug.service_port(tx, network, OWNER_GATEWAY, row.id, wishes)
     if not plug.addresses(tx, port.id):
         raise errors.bad(f"Bad router request: external network {network.id} has no subnet to give the router an address of.")
     row.gateway_port_id = port.id
     tx.flush()
-    _touch_legs(tx, row)
 
 
-def _holds(tx: Tx, gateway: Port, wishes: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the gateway has what is wished for already."""
-    held = plug.addresses(tx, gateway.id)
+def _stays(tx: Tx, row: Router, network: Network, wishes: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Whether the router's gateway is what is wished for already."""
+    gateway = tx.get(Port, row.gateway_port_id) if row.gateway_port_id else None
+    if gateway is None or gateway.network_id != network.id:
+        return False
+    held = [(fixed.subnet_id, fixed.ip) for fixed in plug.addresses(tx, gateway.id)]
     return all(
-        any(wish.get("ip_address") in (None, fixed.ip) and wish.get("subnet_id") in (None, fixed.subnet_id) for fixed in held)
-        for wish in wishes
+        any(wish.get("subnet_id") in (None, subnet) and wish.get("ip_address") in (None, ip) for subnet, ip in held)
+        for wish in wishes or ()
     )
 
 
@@ -138,18 +142,10 @@ def _apart(tx: Tx, row: Router, new: Sequence[Subnet]) -> None:
     """Raise BadRequest when a range that the router is on overlaps with a new one."""
     query = select(Subnet).join(FixedIp, FixedIp.subnet_id == Subnet.id).join(Port, Port.id == FixedIp.port_id)
     query = query.where(Port.device_id == row.id, Port.device_owner.startswith("network:router"), Port.desired == PRESENT)
-    for old in tx.scalars(query):
-        for subnet in new:
-            if old.id == subnet.id and old.network_id == subnet.network_id and _is_gateway(tx, row, old):
-                continue
-            if ipaddress.ip_network(old.cidr).overlaps(ipaddress.ip_network(subnet.cidr)):
-                message = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {old.cidr} of subnet {old.id}."
-                raise errors.bad(message)
-
-
-def _is_gateway(tx: Tx, row: Router, subnet: Subnet) -> bool:
-    query = select(FixedIp.ip).where(FixedIp.port_id == row.gateway_port_id, FixedIp.subnet_id == subnet.id)
-    return row.gateway_port_id is not None and tx.scalars(query).first() is not None
+    for old, subnet in itertools.product(tx.scalars(query).all(), new):
+        if ipaddress.ip_network(old.cidr).overlaps(ipaddress.ip_network(subnet.cidr)):
+            message = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {old.cidr} of subnet {old.id}."
+            raise errors.bad(message)
 
 
 def add_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> Interface:
@@ -200,15 +196,11 @@ def _find_leg(tx: Tx, row: Router, body: Mapping[str, Any]) -> tuple[Port, list[
         raise errors.bad("Bad router request: Either subnet_id or port_id must be specified.")
     for port in legs(tx, row.id):
         held = plug.addresses(tx, port.id)
-        on_subnet = any(fixed.subnet_id == subnet_id for fixed in held)
-        if port_id and port.id != port_id:
-            continue
-        if subnet_id and not on_subnet:
-            if port_id:
-                message = f"Port {port_id} is not associated with subnet {subnet_id}."
-                raise errors.conflict("RouterInterfaceNotFoundForSubnet", message)
-            continue
-        return port, held
+        on_subnet = subnet_id in (None, *(fixed.subnet_id for fixed in held))
+        if port_id in (None, port.id) and on_subnet:
+            return port, held
+        if port_id == port.id:
+            raise errors.conflict("RouterInterfaceNotFoundForSubnet", f"Port {port_id} is not associated with subnet {subnet_id}.")
     message = f"Router {row.id} does not have an interface with id {port_id or subnet_id}"
     raise NotFound(message, type="RouterInterfaceNotFound" if port_id else "RouterInterfaceNotFoundForSubnet")
 

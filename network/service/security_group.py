@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -152,19 +151,24 @@ def _ports(body: Mapping[str, Any], protocol: str | None) -> tuple[int | None, i
     if low is None and high is None:
         return None, None
     if protocol in ICMP:
-        for name, value in (("port_range_min", low), ("port_range_max", high)):
-            if value is not None and not 0 <= value <= 255:
-                message = f"Invalid value for ICMP {name}: {value}. It must be 0 to 255."
-                raise errors.bad(message, type="SecurityGroupInvalidIcmpValue")
-        if low is None:
-            raise errors.bad(f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing.",
-                             type="SecurityGroupMissingIcmpType")  # fmt: skip
-        return low, high
+        return _icmp(low, high)
     if protocol not in WITH_PORTS:
         message = f"Invalid protocol {protocol} for port range, only supported for TCP, UDP, UDPLITE, SCTP and DCCP."
         raise errors.bad(message, type="SecurityGroupInvalidProtocolForPort")
     if low is None or high is None or not 0 <= low <= high <= LAST_PORT:
         raise errors.bad("For TCP/UDP protocols, port_range_min must be <= port_range_max", type="SecurityGroupInvalidPortRange")
+    return low, high
+
+
+def _icmp(low: int | None, high: int | None) -> tuple[int | None, int | None]:
+    """Type and code."""
+    for name, value in (("port_range_min", low), ("port_range_max", high)):
+        if value is not None and not 0 <= value <= 255:
+            message = f"Invalid value for ICMP {name}: {value}. It must be 0 to 255."
+            raise errors.bad(message, type="SecurityGroupInvalidIcmpValue")
+    if low is None:
+        raise errors.bad(f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing.",
+                         type="SecurityGroupMissingIcmpType")  # fmt: skip
     return low, high
 
 
@@ -174,7 +178,7 @@ def _prefix(body: Mapping[str, Any], ethertype: str) -> str | None:
         return None
     if body.get("remote_group_id"):
         raise errors.bad("Only remote_ip_prefix or remote_group_id may be provided.", type="SecurityGroupRemoteGroupAndRemoteIpPrefix")
-    net = ipaddress.ip_network(given, strict=False)
+    net = errors.net_of("remote_ip_prefix", given)
     if f"IPv{net.version}" != ethertype:
         message = f"Conflicting value ethertype {ethertype} for CIDR {given}"
         raise errors.bad(message, type="SecurityGroupRuleParameterConflict")

@@ -17,7 +17,7 @@ from common.db import Tx, wake
 from network.models import OWNER_METADATA, PRESENT, FixedIp, Network, Port, Subnet
 from network.service import address, errors, plug, quota
 from network.service.network import TOPIC, check_revision, owner
-from network.service.visible import lock, lock_mine, mine
+from network.service.visible import get, lock, lock_mine, mine
 
 V4 = ipaddress.IPv4Network
 PLAIN = ("name", "description")
@@ -48,7 +48,7 @@ def _gateway(net: V4, body: Mapping[str, Any]) -> str | None:
 def _gateway_in(net: V4, gateway: str | None) -> str | None:
     if gateway is None:
         return None
-    at = ipaddress.ip_address(gateway)
+    at = errors.ip_of("gateway_ip", gateway)
     if at not in net or at in (net.network_address, net.broadcast_address):
         raise errors.invalid(f"Gateway {gateway} is not valid on subnet {net}")
     return str(at)
@@ -85,10 +85,12 @@ def _pools(net: V4, pools: Sequence[Mapping[str, str]], gateway: str | None) -> 
 def _check_lists(body: Mapping[str, Any]) -> None:
     """Name servers and host routes. Raises BadRequest."""
     servers = body.get("dns_nameservers") or []
+    for server in servers:
+        errors.ip_of("dns_nameservers", server)
     if len(set(servers)) != len(servers):
         raise errors.invalid(f"dns_nameservers {servers} has an address twice")
     for route in body.get("host_routes") or []:
-        if ipaddress.ip_network(route["destination"], strict=False).version != ipaddress.ip_address(route["nexthop"]).version:
+        if errors.net_of("host_routes", route["destination"]).version != errors.ip_of("host_routes", route["nexthop"]).version:
             raise errors.invalid(f"host_routes: {route} mixes IP versions")
 
 
@@ -131,29 +133,39 @@ def create(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> Subnet:
 
 def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> Subnet:
     """Raises NotFound, Forbidden, BadRequest, Conflict."""
-    row = lock_mine(tx, actor, Subnet, id, "update")
+    row, network = _locked(tx, actor, id, "update")
     check_revision(row.generation, revision)
     _check_lists(body)
-    net = V4(row.cidr)
-    if "gateway_ip" in body and body["gateway_ip"] != row.gateway_ip:
-        _free_gateway(tx, row)
-        row.gateway_ip = _gateway_in(net, body["gateway_ip"])
-    if body.get("allocation_pools") is not None:
-        row.allocation_pools = _pools(net, body["allocation_pools"], row.gateway_ip)
-    elif "gateway_ip" in body and row.gateway_ip:
-        _pools(net, row.allocation_pools, row.gateway_ip)
+    _update_range(tx, row, body)
     for key in (*PLAIN, "dns_nameservers", "host_routes"):
         if key in body:
             setattr(row, key, body[key] if body[key] is not None else type(getattr(row, key))())
     if body.get("enable_dhcp") is not None and body["enable_dhcp"] != row.enable_dhcp:
         row.enable_dhcp = body["enable_dhcp"]
         tx.flush()
-        sync_metadata(tx, lock(tx, Network, row.network_id))
+        sync_metadata(tx, network)
         touch_ports(tx, row.id)
     row.touch()
     tx.flush()
     wake(tx, TOPIC)
     return row
+
+
+def _locked(tx: Tx, actor: Actor, id: str, verb: str) -> tuple[Subnet, Network]:
+    """The actor's subnet and its network, locked in the order of their tables."""
+    network = lock(tx, Network, get(tx, actor, Subnet, id).network_id)
+    return lock_mine(tx, actor, Subnet, id, verb), network
+
+
+def _update_range(tx: Tx, row: Subnet, body: Mapping[str, Any]) -> None:
+    """Gateway and pools, which must stay apart. Raises BadRequest, Conflict."""
+    net = V4(row.cidr)
+    if "gateway_ip" in body and body["gateway_ip"] != row.gateway_ip:
+        _free_gateway(tx, row)
+        row.gateway_ip = _gateway_in(net, body["gateway_ip"])
+    pools = body.get("allocation_pools")
+    if pools is not None or "gateway_ip" in body:
+        row.allocation_pools = _pools(net, row.allocation_pools if pools is None else pools, row.gateway_ip)
 
 
 def _free_gateway(tx: Tx, row: Subnet) -> None:
@@ -176,8 +188,7 @@ def touch_ports(tx: Tx, subnet_id: str) -> None:
 
 def delete(tx: Tx, actor: Actor, id: str) -> None:
     """Raises NotFound, Forbidden, Conflict while a port has an address of it."""
-    row = lock_mine(tx, actor, Subnet, id, "delete")
-    network = lock(tx, Network, row.network_id)
+    row, network = _locked(tx, actor, id, "delete")
     users = select(Port.id).join(FixedIp, FixedIp.port_id == Port.id)
     if tx.scalars(users.where(FixedIp.subnet_id == id, Port.device_owner != OWNER_METADATA)).first():
         message = f"Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."

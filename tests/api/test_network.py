@@ -23,7 +23,9 @@ def test_a_network_lives(w):
     net = w.network(description="d")
     assert net["project_id"] == net["tenant_id"] == PROJECT
     assert (net["status"], net["admin_state_up"], net["shared"], net["router:external"], net["mtu"]) == ("ACTIVE", True, False, False, 1442)
-    assert net["revision_number"] == 1 and net["subnets"] == [] and "provider:network_type" not in net
+    assert net["revision_number"] == 1
+    assert net["subnets"] == []
+    assert "provider:network_type" not in net
     path = f"/v2.0/networks/{net['id']}"
     assert w.admin.get(path)["network"]["provider:network_type"] == "geneve"
     changed = w.api.put(path, {"network": {"name": "other", "admin_state_up": "false"}}, ok=200)["network"]
@@ -117,6 +119,12 @@ def test_a_subnet_lives(w):
         ({"gateway_ip": "10.2.0.1"}, 400, "InvalidInput"),
         ({"gateway_ip": "10.1.0.255"}, 400, "InvalidInput"),
         ({"gateway_ip": "fd00::1"}, 400, "InvalidInput"),
+        ({"gateway_ip": "10"}, 400, "BadRequest"),
+        ({"cidr": "10/8"}, 400, "BadRequest"),
+        ({"dns_nameservers": ["9"]}, 400, "BadRequest"),
+        ({"host_routes": [{"destination": "10/8", "nexthop": "10.1.0.2"}]}, 400, "BadRequest"),
+        ({"host_routes": [{"destination": "10.0.0.0/8", "nexthop": "7"}]}, 400, "BadRequest"),
+        ({"allocation_pools": [{"start": "10", "end": "10.1.0.3"}]}, 400, "BadRequest"),
         ({"dns_nameservers": ["9.9.9.9", "9.9.9.9"]}, 400, "InvalidInput"),
         ({"host_routes": [{"destination": "fd00::/64", "nexthop": "10.1.0.2"}]}, 400, "InvalidInput"),
         ({"allocation_pools": [{"start": "10.1.0.9", "end": "10.1.0.3"}]}, 400, "InvalidAllocationPool"),
@@ -153,15 +161,19 @@ def test_a_port_lives(w):
     sub = w.subnet(net["id"])
     port = w.port(net["id"], name="p", fixed_ips=[{"ip_address": "10.0.0.9"}], allowed_address_pairs=[{"ip_address": "10.0.0.100"}])
     assert port["fixed_ips"] == [{"subnet_id": sub["id"], "ip_address": "10.0.0.9"}]
-    assert port["mac_address"].startswith("fa:16:3e:") and port["status"] == "DOWN" and len(port["security_groups"]) == 1
+    assert port["mac_address"].startswith("fa:16:3e:")
+    assert port["status"] == "DOWN"
+    assert len(port["security_groups"]) == 1
     assert port["allowed_address_pairs"] == [{"mac_address": port["mac_address"], "ip_address": "10.0.0.100"}]
-    assert "binding:host_id" not in port and w.admin.get(f"/v2.0/ports/{port['id']}")["port"]["binding:vif_type"] == "unbound"
+    assert "binding:host_id" not in port
+    assert w.admin.get(f"/v2.0/ports/{port['id']}")["port"]["binding:vif_type"] == "unbound"
     assert w.port(net["id"], ok=409, fixed_ips=[{"ip_address": "10.0.0.9"}])["type"] == "IpAddressInUse"
     assert w.port(net["id"], ok=409, mac_address=port["mac_address"])["type"] == "MacAddressInUse"
     path = f"/v2.0/ports/{port['id']}"
     body = {"port": {"fixed_ips": [{"ip_address": "10.0.0.9"}, {"ip_address": "10.0.0.10"}], "security_groups": [], "device_id": "dev"}}
     changed = w.api.put(path, body, ok=200)["port"]
-    assert {fixed["ip_address"] for fixed in changed["fixed_ips"]} == {"10.0.0.9", "10.0.0.10"} and changed["security_groups"] == []
+    assert {fixed["ip_address"] for fixed in changed["fixed_ips"]} == {"10.0.0.9", "10.0.0.10"}
+    assert changed["security_groups"] == []
     assert [one["id"] for one in w.api.get("/v2.0/ports?fixed_ips=ip_address%3D10.0.0.10&device_id=dev")["ports"]] == [port["id"]]
     w.api.delete(path)
     assert w.port(net["id"], fixed_ips=[{"ip_address": "10.0.0.9"}], mac_address=port["mac_address"])["id"] != port["id"]
@@ -205,7 +217,8 @@ def test_pages_link_to_the_next(w):
     second = w.api.get("/v2.0" + link["href"].split("/v2.0")[1])
     assert [net["name"] for net in second["networks"]] == ["n2", "n1"]
     last = w.api.get("/v2.0" + second["networks_links"][0]["href"].split("/v2.0")[1])
-    assert [net["name"] for net in last["networks"]] == ["n0"] and "networks_links" not in last
+    assert [net["name"] for net in last["networks"]] == ["n0"]
+    assert "networks_links" not in last
     w.api("GET", "/v2.0/networks?sort_key=nope", ok=400)
     w.api("GET", "/v2.0/networks?limit=2&marker=nope", ok=400)
 

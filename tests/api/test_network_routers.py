@@ -1,0 +1,231 @@
+"""Routers, floating IPs and security groups, as stories told to the API."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import select
+
+from network.models import FloatingIp, Port, Router, SecurityGroup
+from network.service import security_group
+from tests.api.network_world import World, world
+from tests.support.api import PROJECT
+
+
+@pytest.fixture
+def w(db) -> World:
+    return world(db)
+
+
+@pytest.fixture
+def routed(w):
+    """A network behind a router with a gateway, and a port on it."""
+    ext, net = w.external(), w.network()
+    sub = w.subnet(net["id"])
+    router = w.router(external_gateway_info={"network_id": ext["id"]})
+    w.add_interface(router["id"], subnet_id=sub["id"])
+    return {"ext": ext["id"], "net": net["id"], "sub": sub["id"], "router": router["id"], "port": w.port(net["id"])["id"]}
+
+
+def test_a_router_lives(w):
+    ext, net = w.external(), w.network()
+    sub = w.subnet(net["id"])
+    router = w.router()
+    assert (router["external_gateway_info"], router["status"], router["admin_state_up"]) == (None, "ACTIVE", True)
+    path = f"/v2.0/routers/{router['id']}"
+    info = {"network_id": ext["id"], "external_fixed_ips": [{"ip_address": "203.0.113.77"}], "enable_snat": False}
+    shown = w.api.put(path, {"router": {"external_gateway_info": info}}, ok=200)["router"]["external_gateway_info"]
+    assert (shown["external_fixed_ips"][0]["ip_address"], shown["enable_snat"]) == ("203.0.113.77", False)
+    added = w.add_interface(router["id"], subnet_id=sub["id"])
+    assert (added["id"], added["subnet_id"], added["network_id"]) == (router["id"], sub["id"], net["id"])
+    [leg] = w.api.get(f"/v2.0/ports?device_id={router['id']}")["ports"]
+    assert (leg["id"], leg["device_owner"]) == (added["port_id"], "network:router_interface")
+    assert leg["fixed_ips"] == [{"subnet_id": sub["id"], "ip_address": "10.0.0.1"}]
+    assert leg["security_groups"] == []
+    assert len(w.admin.get(f"/v2.0/ports?device_id={router['id']}")["ports"]) == 2
+    w.error("DELETE", path, None, 409, "RouterInUse")
+    w.error("DELETE", f"/v2.0/ports/{leg['id']}", None, 409, "ServicePortInUse")
+    w.error("DELETE", f"/v2.0/subnets/{sub['id']}", None, 409, "SubnetInUse")
+    removed = w.api.put(f"{path}/remove_router_interface", {"subnet_id": sub["id"]}, ok=200)
+    assert removed["port_id"] == leg["id"]
+    w.error("PUT", f"{path}/remove_router_interface", {"subnet_id": sub["id"]}, 404, "RouterInterfaceNotFoundForSubnet")
+    assert w.api.put(path, {"router": {"external_gateway_info": {}}}, ok=200)["router"]["external_gateway_info"] is None
+    w.api.delete(path)
+    w.error("GET", path, None, 404, "RouterNotFound")
+
+
+def test_interfaces_by_port(w):
+    net, router = w.network(), w.router()
+    w.subnet(net["id"])
+    port = w.port(net["id"])
+    w.add_interface(router["id"], port_id=port["id"])
+    assert w.api.get(f"/v2.0/ports/{port['id']}")["port"]["device_id"] == router["id"]
+    second = w.router()
+    assert w.add_interface(second["id"], ok=409, port_id=port["id"])["NeutronError"]["type"] == "PortInUse"
+    w.api.put(f"/v2.0/routers/{router['id']}/remove_router_interface", {"port_id": port["id"]}, ok=200)
+    w.error("GET", f"/v2.0/ports/{port['id']}", None, 404, "PortNotFound")
+
+
+def test_bad_interfaces(w):
+    net, foreign, router = w.network(), w.network(by=w.other), w.router()
+    sub = w.subnet(net["id"])
+    other = w.subnet(foreign["id"], by=w.other)
+    lonely = w.subnet(net["id"], "10.3.0.0/24", gateway_ip=None)
+    twin = w.subnet(w.network()["id"])
+    path = f"/v2.0/routers/{router['id']}/add_router_interface"
+    w.add_interface(router["id"], subnet_id=sub["id"])
+    w.error("PUT", path, {"subnet_id": twin["id"]}, 400, "BadRequest")
+    w.error("PUT", path, {"subnet_id": lonely["id"]}, 400, "BadRequest")
+    w.error("PUT", path, {"subnet_id": other["id"]}, 404, "SubnetNotFound")
+    w.error("PUT", path, {}, 400, "BadRequest")
+    w.error("PUT", path.replace(router["id"], "nope"), {"subnet_id": sub["id"]}, 404, "RouterNotFound")
+    w.error("POST", "/v2.0/routers", {"router": {"external_gateway_info": {"network_id": net["id"]}}}, 400, "BadRequest")
+
+
+def test_a_floating_ip_lives(w, routed):
+    made = w.api.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": routed["ext"]}}, ok=201)["floatingip"]
+    assert (made["status"], made["port_id"], made["router_id"]) == ("DOWN", None, None)
+    path = f"/v2.0/floatingips/{made['id']}"
+    led = w.api.put(path, {"floatingip": {"port_id": routed["port"]}}, ok=200)["floatingip"]
+    assert (led["router_id"], led["port_details"]["network_id"]) == (routed["router"], routed["net"])
+    assert led["fixed_ip_address"] == w.api.get(f"/v2.0/ports/{routed['port']}")["port"]["fixed_ips"][0]["ip_address"]
+    second = {"floatingip": {"floating_network_id": routed["ext"], "port_id": routed["port"]}}
+    w.error("POST", "/v2.0/floatingips", second, 409, "FloatingIPPortAlreadyAssociated")
+    router = f"/v2.0/routers/{routed['router']}"
+    w.error("PUT", router, {"router": {"external_gateway_info": None}}, 409, "RouterExternalGatewayInUseByFloatingIp")
+    w.error("PUT", f"{router}/remove_router_interface", {"subnet_id": routed["sub"]}, 409, "RouterInterfaceInUseByFloatingIP")
+    assert [one["id"] for one in w.api.get(f"/v2.0/floatingips?port_id={routed['port']}")["floatingips"]] == [made["id"]]
+    assert w.api.put(path, {"floatingip": {"port_id": None}}, ok=200)["floatingip"]["router_id"] is None
+    w.api.put(path, {"floatingip": {"port_id": routed["port"]}}, ok=200)
+    w.api.delete(f"/v2.0/ports/{routed['port']}")
+    assert w.api.get(path)["floatingip"]["port_id"] is None
+    w.error("GET", path, None, 404, "FloatingIPNotFound", w.other)
+    w.api.delete(path)
+    assert w.admin.get("/v2.0/ports?device_owner=network:floatingip")["ports"] == []
+
+
+def test_bad_floating_ips(w, routed):
+    far = w.network()
+    w.subnet(far["id"], "10.77.0.0/24")
+    port = w.port(far["id"])
+    base = {"floating_network_id": routed["ext"]}
+    w.error("POST", "/v2.0/floatingips", {"floatingip": {**base, "port_id": port["id"]}}, 404, "ExternalGatewayForFloatingIPNotFound")
+    w.error("POST", "/v2.0/floatingips", {"floatingip": {**base, "port_id": "nope"}}, 404, "PortNotFound")
+    bad = {**base, "port_id": routed["port"], "fixed_ip_address": "10.0.0.250"}
+    w.error("POST", "/v2.0/floatingips", {"floatingip": bad}, 400, "BadRequest")
+    w.error("POST", "/v2.0/floatingips", {"floatingip": {"floating_network_id": routed["net"]}}, 400, "BadRequest")
+    assert w.admin.get("/v2.0/ports?device_owner=network:floatingip")["ports"] == []
+    given = w.api.post("/v2.0/floatingips", {"floatingip": {**base, "floating_ip_address": "203.0.113.200"}}, ok=201)["floatingip"]
+    assert given["floating_ip_address"] == "203.0.113.200"
+    again = {"floatingip": {**base, "floating_ip_address": "203.0.113.200"}}
+    w.error("POST", "/v2.0/floatingips", again, 409, "IpAddressInUse")
+
+
+def test_the_gateway_change_reaches_the_legs(w, routed, db):
+    """SNAT stands on the interface's unit in OVN: it must be brought about again."""
+
+    def generations() -> dict[str, int]:
+        query = select(Port.device_owner, Port.generation).where(Port.device_id == routed["router"], Port.desired == "present")
+        with db.transaction() as tx:
+            return dict(tx.execute(query).all())
+
+    before = generations()
+    info = {"network_id": routed["ext"], "enable_snat": False}
+    w.api.put(f"/v2.0/routers/{routed['router']}", {"router": {"external_gateway_info": info}}, ok=200)
+    assert all(after > before[owner] for owner, after in generations().items())
+
+
+def test_security_groups_live(w):
+    [default] = w.api.get("/v2.0/security-groups")["security_groups"]
+    assert default["name"] == "default"
+    assert len(default["security_group_rules"]) == 4
+    group = w.api.post("/v2.0/security-groups", {"security_group": {"name": "web"}}, ok=201)["security_group"]
+    assert {(rule["direction"], rule["ethertype"]) for rule in group["security_group_rules"]} == {("egress", "IPv4"), ("egress", "IPv6")}
+    body = {"security_group_id": group["id"], "direction": "ingress", "protocol": "tcp", "port_range_min": 22, "port_range_max": "22"}
+    rule = w.api.post("/v2.0/security-group-rules", {"security_group_rule": body}, ok=201)["security_group_rule"]
+    assert (rule["ethertype"], rule["port_range_max"], rule["remote_ip_prefix"]) == ("IPv4", 22, None)
+    again = {"security_group_rule": {**body, "protocol": "6", "remote_ip_prefix": "0.0.0.0/0"}}
+    assert rule["id"] in w.error("POST", "/v2.0/security-group-rules", again, 409, "SecurityGroupRuleExists")
+    path = f"/v2.0/security-groups/{group['id']}"
+    assert w.api.put(path, {"security_group": {"name": "www"}}, ok=200)["security_group"]["name"] == "www"
+    port = w.port(w.network()["id"], security_groups=[group["id"]])
+    w.error("DELETE", path, None, 409, "SecurityGroupInUse")
+    w.api.delete(f"/v2.0/ports/{port['id']}")
+    w.api.delete(f"/v2.0/security-group-rules/{rule['id']}")
+    w.api.delete(path)
+    w.error("DELETE", f"/v2.0/security-groups/{default['id']}", None, 409, "SecurityGroupCannotRemoveDefault")
+    w.error("PUT", f"/v2.0/security-groups/{default['id']}", {"security_group": {"name": "x"}}, 409, "SecurityGroupCannotUpdateDefault")
+    w.error("POST", "/v2.0/security-groups", {"security_group": {"name": "default"}}, 409, "SecurityGroupDefaultAlreadyExists")
+    assert len(w.other.get("/v2.0/security-group-rules")["security_group_rules"]) == 4
+    w.error("GET", f"/v2.0/security-groups/{default['id']}", None, 404, "SecurityGroupNotFound", w.other)
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "type"),
+    [
+        ({"protocol": "nope"}, 400, "SecurityGroupRuleInvalidProtocol"),
+        ({"protocol": 256}, 400, "SecurityGroupRuleInvalidProtocol"),
+        ({"protocol": "tcp", "port_range_min": 5}, 400, "SecurityGroupInvalidPortRange"),
+        ({"protocol": "tcp", "port_range_min": 5, "port_range_max": 4}, 400, "SecurityGroupInvalidPortRange"),
+        ({"port_range_min": 5, "port_range_max": 6}, 400, "SecurityGroupInvalidProtocolForPort"),
+        ({"protocol": "icmp", "port_range_max": 4}, 400, "SecurityGroupMissingIcmpType"),
+        ({"protocol": "icmp", "port_range_min": 256}, 400, "SecurityGroupInvalidIcmpValue"),
+        ({"remote_ip_prefix": "fd00::/64"}, 400, "SecurityGroupRuleParameterConflict"),
+        ({"remote_ip_prefix": "10.0.0.0/40"}, 400, "InvalidInput"),
+        ({"remote_group_id": "nope"}, 404, "SecurityGroupNotFound"),
+        ({"security_group_id": "nope"}, 404, "SecurityGroupNotFound"),
+    ],
+)
+def test_a_rule_that_cannot_be(w, more, status, type):
+    group = w.api.get("/v2.0/security-groups")["security_groups"][0]["id"]
+    body = {"security_group_rule": {"security_group_id": group, "direction": "ingress", **more}}
+    w.error("POST", "/v2.0/security-group-rules", body, status, type)
+
+
+def test_rules_that_name_a_group_go_with_it(w):
+    made = [w.api.post("/v2.0/security-groups", {"security_group": {"name": n}}, ok=201)["security_group"]["id"] for n in "ab"]
+    body = {"security_group_rule": {"security_group_id": made[0], "direction": "ingress", "remote_group_id": made[1]}}
+    w.api.post("/v2.0/security-group-rules", body, ok=201)
+    w.api.delete(f"/v2.0/security-groups/{made[1]}")
+    assert w.api.get(f"/v2.0/security-group-rules?security_group_id={made[0]}&direction=ingress")["security_group_rules"] == []
+
+
+def test_two_first_uses_make_one_default_group(db):
+    """The second waits for the first's transaction, whatever locks the callers hold."""
+    first_made, may_commit = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    def slow() -> None:
+        with db.transaction() as tx:
+            found.append(security_group.ensure_default(tx, PROJECT))
+            first_made.set()
+            assert may_commit.wait(10)
+
+    def fast() -> None:
+        with db.transaction() as tx:
+            found.append(security_group.ensure_default(tx, PROJECT))
+
+    threads = [threading.Thread(target=slow)]
+    threads[0].start()
+    assert first_made.wait(10)
+    threads += [threading.Thread(target=fast) for _ in range(3)]
+    for thread in threads[1:]:
+        thread.start()
+    may_commit.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    with db.transaction() as tx:
+        assert len(tx.scalars(select(SecurityGroup)).all()) == 1
+
+
+def test_what_is_deleted_stays_as_a_wish(w, routed, db):
+    w.api.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": routed["ext"]}}, ok=201)
+    path = f"/v2.0/routers/{routed['router']}"
+    w.api.put(f"{path}/remove_router_interface", {"subnet_id": routed["sub"]}, ok=200)
+    w.api.delete(path)
+    with db.transaction() as tx:
+        assert tx.scalars(select(Router)).one().desired == "absent"
+        assert tx.scalars(select(FloatingIp)).one().desired == "present"
