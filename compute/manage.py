@@ -13,7 +13,7 @@ from common.db import Tx
 from common.errors import ApiError
 from compute.service import host
 
-Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+Commands = argparse._SubParsersAction
 
 
 def add_commands(subparsers: Commands[argparse.ArgumentParser]) -> None:

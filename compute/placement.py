@@ -80,7 +80,7 @@ def judge(tx: Tx, wish: Wish, *, best: int = BEST) -> Verdict:
     return Verdict(fitting, {row.verdict: int(row.hosts) for row in rows if row.verdict != OK})
 
 
-def _judgement(wish: Wish, best: int) -> Select[Any]:
+def _judgement(wish: Wish, best: int) -> Select[*tuple[Any, ...]]:
     sums = _sums().group_by(Allocation.host_id).subquery()
     free = {name: capacity - func.coalesce(sums.c[name], 0) for name, capacity in _capacities().items()}
     verdict = case(*[(failed, name) for name, failed in _failures(wish, free)], else_=OK).label("verdict")
@@ -94,7 +94,7 @@ def _judgement(wish: Wish, best: int) -> Select[Any]:
     return select(ranked.c.verdict, func.count().label("hosts"), ids.label("ids")).group_by(ranked.c.verdict)
 
 
-def _sums() -> Select[Any]:
+def _sums() -> Select[*tuple[Any, ...]]:
     return select(
         Allocation.host_id,
         func.sum(Allocation.vcpus).label("vcpus"),

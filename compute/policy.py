@@ -13,7 +13,6 @@ _READ = {
     "server:console": "Read a server's console log", "flavor:list": "List flavors", "flavor:show": "Show a flavor",
     "flavor:specs:list": "List a flavor's extra specs", "flavor:specs:show": "Show an extra spec", "zone:list": "List availability zones",
     "limits:show": "Show the project's limits", "quota:show": "Show the project's quota", "quota:defaults": "Show default quotas",
-    "usage:show": "Show the project's usage",
 }  # fmt: skip
 _WRITE = {
     "server:create": "Create servers", "server:update": "Change a server's name and access addresses", "server:delete": "Delete a server",
@@ -32,7 +31,7 @@ _ADMIN = {
     "flavor:access:change": "Change who may use a flavor", "keypair:others": "See and change other users' key pairs",
     "zone:detail": "List availability zones with their hosts", "service:list": "List services", "service:update": "Enable and disable hosts",
     "hypervisor:list": "List hypervisors", "hypervisor:show": "Show a hypervisor", "quota:show:others": "Show other projects' quotas",
-    "quota:update": "Change quotas", "quota:delete": "Return a project to default quotas", "usage:list": "List the usage of all projects",
+    "quota:update": "Change quotas", "quota:delete": "Return a project to default quotas",
     "limits:show:others": "Show other projects' limits",
 }  # fmt: skip
 _ANYONE = {

@@ -96,6 +96,9 @@ def _root(run: Run[Server], server: Server) -> Outcome | None:
 
 def _volumes(run: Run[Server], server: Server) -> Outcome | None:
     found = run.read(lambda tx: volume_public.attachments_of(tx, [server.id])).get(server.id, [])
+    broken = [item for item in found if item.failure]
+    if broken:
+        return Fail(500, f"Volume {broken[0].volume_id} could not be made: {broken[0].failure}")
     waiting = [item.volume_id for item in found if not item.ready]
     return Wait(1, f"volumes {', '.join(waiting)} are being made") if waiting else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
 
 from sqlalchemy import Interval, delete, literal, select
 
@@ -17,7 +16,7 @@ from compute.models import Question
 from compute.names import host_topic
 from compute.service import servers
 
-T = TypeVar("T")
+Answer = tuple[str | None, str | None]
 ANSWER_SECONDS = 5.0
 FORGET_SECONDS = 300
 KIND = "console_output"
@@ -36,7 +35,7 @@ def ask(tx: Tx, actor: Actor, server_id: str, length: int | None) -> str:
     return question.id
 
 
-def wait(read: Callable[[Callable[[Tx], T]], T], question_id: str) -> str:
+def wait(read: Callable[[Callable[[Tx], Answer | None]], Answer | None], question_id: str) -> str:
     """The answer, looked for until it is there, for up to 5 s; `read` runs a function in a transaction.
 
     Raises ServiceUnavailable when none comes, NotFound when the host has no log.
@@ -44,7 +43,7 @@ def wait(read: Callable[[Callable[[Tx], T]], T], question_id: str) -> str:
     deadline = Deadline(ANSWER_SECONDS)
     pause = 0.05
     while True:
-        found: tuple[str | None, str | None] | None = read(lambda tx: _take(tx, question_id))  # type: ignore[arg-type,assignment]
+        found = read(lambda tx: _take(tx, question_id))
         if found is not None:
             break
         if deadline.passed:
@@ -57,7 +56,7 @@ def wait(read: Callable[[Callable[[Tx], T]], T], question_id: str) -> str:
     return output
 
 
-def _take(tx: Tx, question_id: str) -> tuple[str | None, str | None] | None:
+def _take(tx: Tx, question_id: str) -> Answer | None:
     """(output, error) once there is an answer, which is then removed."""
     row = tx.execute(select(Question.output, Question.error, Question.answered_at).where(Question.id == question_id)).first()
     if row is None:

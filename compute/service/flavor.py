@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, exists, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 
+from common.api.paging import Page
 from common.auth import Actor
 from common.db import Tx, new_uuid
 from common.errors import Conflict, NotFound
@@ -36,6 +37,22 @@ def get(tx: Tx, actor: Actor, flavor_id: str, *, lock: bool = False) -> Flavor:
     return found
 
 
+def page(tx: Tx, actor: Actor, asked: Page, *, public: bool | None, least_ram: int, least_disk: int) -> list[Flavor]:
+    """One page, and one more where there is more. `public` None is both; the actor's granted ones stand beside public ones. MiB, GiB."""
+    granted = exists().where(FlavorAccess.flavor_id == Flavor.id, FlavorAccess.project_id == actor.project_id)
+    statement = select(Flavor).where(visible_to(actor), Flavor.ram_mib >= least_ram, Flavor.disk_gib >= least_disk)
+    if public is not None:
+        statement = statement.where(or_(Flavor.is_public, granted) if public else ~Flavor.is_public)
+    return asked.rows(tx, statement, KEYS, Flavor.id)
+
+
+def spec(flavor: Flavor, key: str) -> str:
+    """One extra spec. Raises NotFound."""
+    if key not in flavor.extra_specs:
+        raise NotFound(f"Flavor {flavor.id} has no extra specs with key {key}.")
+    return flavor.extra_specs[key]
+
+
 def create(tx: Tx, values: dict[str, Any]) -> Flavor:
     """Make a flavor; `id` may be absent. Raises Conflict when its id or name is taken."""
     flavor_id = values.pop("id", None) or new_uuid()
@@ -63,8 +80,7 @@ def change_specs(tx: Tx, actor: Actor, flavor_id: str, specs: dict[str, str]) ->
 def remove_spec(tx: Tx, actor: Actor, flavor_id: str, key: str) -> None:
     """Remove one extra spec. Raises NotFound."""
     flavor = get(tx, actor, flavor_id, lock=True)
-    if key not in flavor.extra_specs:
-        raise NotFound(f"Flavor {flavor_id} has no extra specs with key {key}.")
+    spec(flavor, key)
     flavor.extra_specs = {name: value for name, value in flavor.extra_specs.items() if name != key}
 
 

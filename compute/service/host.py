@@ -91,7 +91,7 @@ def all_hosts(tx: Tx, *, name: str | None = None, host_id: str | None = None) ->
     return [HostView(row[0], row[1], *(int(value) for value in row[2:])) for row in tx.execute(asked)]
 
 
-def _with_usage() -> Select[Any]:
+def _with_usage() -> Select[*tuple[Any, ...]]:
     sums = (
         select(
             Allocation.host_id, func.count().label("servers"), func.sum(Allocation.vcpus).label("vcpus"),

@@ -28,6 +28,11 @@ def get(tx: Tx, user_id: str, name: str) -> Keypair:
     return found
 
 
+def of_user(tx: Tx, user_id: str) -> list[Keypair]:
+    """All key pairs of the user, by name."""
+    return list(tx.execute(select(Keypair).where(Keypair.user_id == user_id).order_by(Keypair.name)).scalars())
+
+
 def create(tx: Tx, user_id: str, name: str, public_key: str | None, allowed: int = quota.DEFAULTS["key_pairs"]) -> tuple[Keypair, str | None]:
     """Keep a public key, or make a pair; the row and the private half of one that was made.
 

@@ -91,7 +91,7 @@ def of_server(tx: Tx, actor: Actor, server_id: str) -> list[DiskView]:
     """Every disk of a server with its limits. Raises NotFound."""
     server = servers.get(tx, actor, server_id)
     rows = {row.disk_id: row for row in tx.execute(select(ServerDisk).where(ServerDisk.server_id == server_id)).scalars()}
-    disks = [(ROOT, "vda", None)] if server.image_id is not None else []
+    disks: list[tuple[str, str, str | None]] = [(ROOT, "vda", None)] if server.image_id is not None else []
     disks += [(item.id, item.device, item.volume_id) for item in volume_public.attachments_of(tx, [server_id]).get(server_id, ())]
     return [_view(server, rows.get(disk_id), disk_id, device, volume_id) for disk_id, device, volume_id in disks]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Interval, literal, select
 
+from common import epoch
 from common.db import Tx, clock
-from common.models import Epoch
 from compute.models import Allocation, Host, Question, Server, ServerDisk
 from compute.names import POOL, disk_name
 from compute.service import limits
@@ -41,7 +41,7 @@ def document(tx: Tx, host: Host) -> Json:
     overrides = _overrides(tx, ids)
     network_ids = sorted({port.network_id for found in ports.values() for port in found})
     rest: Json = {
-        "epoch": epoch(tx),
+        "epoch": epoch.current(tx).epoch,
         "host": {"id": host.id, "name": host.name, "chassis": host.chassis},
         "servers": [_server(row, host, ports.get(row.id, ()), attachments.get(row.id, ()), overrides) for row in rows],
         "networks": _networks(tx, network_ids),
@@ -53,11 +53,6 @@ def document(tx: Tx, host: Host) -> Json:
 def digest_of(rest: Mapping[str, Any]) -> str:
     """sha256 of the canonical JSON."""
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
-
-
-def epoch(tx: Tx) -> int:
-    """The epoch of this database's history; 1 where none was noted yet."""
-    return tx.execute(select(Epoch.epoch)).scalar() or 1
 
 
 def _servers(tx: Tx, host_id: str) -> list[Server]:
@@ -87,26 +82,30 @@ def _server(
 
 
 def _disks(row: Server, attachments: Sequence[AttachmentView], overrides: Mapping[tuple[str, str], Json]) -> list[Json]:
-    found: list[Json] = []
-    if row.image_id is not None:
-        found.append({
-            "id": limits.ROOT, "generation": row.generation, "serial": row.id[:SERIAL], "device": "vda", "boot": True,
-            "desired": "present", "detach_deadline_s": DETACH_DEADLINE_S, "pool": POOL, "image": disk_name(row.id),
-            "size_gib": row.root_gib, "limits": limits.effective(row, overrides.get((row.id, limits.ROOT))),
-        })  # fmt: skip
-    for item in sorted(attachments, key=lambda item: (len(item.device), item.device)):
-        found.append({
-            "id": item.id, "generation": item.generation, "serial": item.volume_id[:SERIAL], "device": item.device,
-            "boot": row.image_id is None and f"/dev/{item.device}" == row.root_device, "desired": item.desired,
-            "detach_deadline_s": DETACH_DEADLINE_S, "pool": item.pool, "image": item.rbd_image, "size_gib": item.size_gib,
-            "limits": limits.effective(row, overrides.get((row.id, item.id))),
-        })  # fmt: skip
-    return found
+    ordered = sorted(attachments, key=lambda item: (len(item.device), item.device))
+    volumes = [_volume(row, item, overrides) for item in ordered]
+    if row.image_id is None:
+        return volumes
+    root = {
+        "id": limits.ROOT, "generation": row.generation, "serial": row.id[:SERIAL], "device": "vda", "boot": True,
+        "desired": "present", "detach_deadline_s": DETACH_DEADLINE_S, "pool": POOL, "image": disk_name(row.id),
+        "size_gib": row.root_gib, "limits": limits.effective(row, overrides.get((row.id, limits.ROOT))),
+    }  # fmt: skip
+    return [root, *volumes]
+
+
+def _volume(row: Server, item: AttachmentView, overrides: Mapping[tuple[str, str], Json]) -> Json:
+    return {
+        "id": item.id, "generation": item.generation, "serial": item.volume_id[:SERIAL], "device": item.device,
+        "boot": row.image_id is None and item.mountpoint == row.root_device, "desired": item.desired,
+        "detach_deadline_s": DETACH_DEADLINE_S, "pool": item.pool, "image": item.rbd_image, "size_gib": item.size_gib,
+        "limits": limits.effective(row, overrides.get((row.id, item.id))),
+    }  # fmt: skip
 
 
 def _nic(port: PortView) -> Json:
     return {
-        "port_id": port.id, "generation": 0, "mac": port.mac, "tap": port.tap, "mtu": port.mtu, "network_id": port.network_id,
+        "port_id": port.id, "generation": port.generation, "mac": port.mac, "tap": port.tap, "mtu": port.mtu, "network_id": port.network_id,
         "fixed_ips": [{"ip": ip.ip, "prefix": ip.prefix, "version": ip.version} for ip in port.fixed_ips],
     }  # fmt: skip
 
@@ -117,7 +116,7 @@ def _metadata(row: Server, host: Host, ports: Sequence[PortView]) -> Json:
         "public_keys": {row.key_name: row.public_key} if row.key_name and row.public_key else {},
         "meta": row.meta, "user_data": row.user_data, "availability_zone": host.availability_zone, "launch_index": row.launch_index,
         "instance_type": row.flavor["name"], "security_groups": list(dict.fromkeys(groups)),
-        "floating_ips": {item.fixed_ip: item.ip for port in ports for item in port.floating_ips},
+        "floating_ips": {fixed: floating for port in ports for fixed, floating in sorted(port.floating_by_fixed.items())},
         "reservation_id": row.reservation_id, "created": row.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }  # fmt: skip
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from common import jobs
+from common import epoch, jobs
 from common.api.shapes import Checker, array, obj
 from common.db import Tx, clock
 from compute.models import Allocation, Host, Question, Server, ServerAction, ServerDisk
-from compute.service import actions, limits, pull
+from compute.service import actions, limits
 from volume import public as volume_public
 from volume.public import AttachmentView
 
@@ -48,7 +48,7 @@ def take(tx: Tx, host: Host, body: Json) -> dict[str, Any]:
     CHECK(body, what="report")
     _host(tx, host, body)
     _answers(tx, host.id, body.get("answers") or ())
-    if body["epoch"] != pull.epoch(tx):
+    if body["epoch"] != epoch.current(tx).epoch:
         return {"pull": True}
     rows = _rows(tx, host.id)
     entries = {entry["id"]: entry for entry in body["servers"] if entry["id"] in rows}
@@ -206,7 +206,7 @@ def _attachment(tx: Tx, item: AttachmentView, disk: Json) -> None:
         volume_public.attached(tx, item.id, item.generation)
     elif item.desired == "absent" and disk["state"] == "absent":
         volume_public.detached(tx, item.id)
-        tx.execute(ServerDisk.__table__.delete().where(ServerDisk.disk_id == item.id))
+        tx.execute(delete(ServerDisk).where(ServerDisk.disk_id == item.id))
     elif item.desired == "absent" and disk["state"] == "refused":
         volume_public.refused(tx, item.id, "The guest did not let go of the disk in time.")
 

@@ -19,7 +19,7 @@ from compute.flows import server_create as flow
 from compute.models import Flavor, Host, Keypair, Server
 from compute.service import actions, boot, flavor, keypair, metadata, nics, quota
 from compute.service.boot import Plan
-from compute.service.wishes import NewServer
+from compute.service.wishes import NewServer, Nic
 
 PASSWORD_LENGTH = 12
 
@@ -30,7 +30,7 @@ class Prepared:
 
     flavor: Flavor
     disks: Plan
-    nics: list[nics.Nic]
+    nics: list[Nic]
     groups: list[str] | None
     key: Keypair | None
     reservation_id: str

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select, true
 from sqlalchemy.exc import DataError
 
-from common.api.paging import Page
+from common.api.paging import Column, Page
 from common.auth import Actor
 from common.db import Tx
 from common.errors import BadRequest, NotFound
@@ -23,7 +23,7 @@ from volume import public as volume_public
 from volume.public import AttachmentView
 
 CHANGED = func.coalesce(Server.updated_at, Server.created_at)
-SORT_KEYS = {
+SORT_KEYS: dict[str, Column] = {
     "created_at": Server.created_at, "updated_at": CHANGED, "display_name": Server.name, "name": Server.name, "uuid": Server.id,
     "vm_state": VM_STATE, "task_state": TASK_STATE, "power_state": POWER_STATE, "instance_type_id": Server.flavor_id,
     "image_ref": Server.image_id, "key_name": Server.key_name, "user_id": Server.user_id, "project_id": Server.project_id,
@@ -109,8 +109,8 @@ def load(tx: Tx, rows: Sequence[Server]) -> list[ServerView]:
     attachments = volume_public.attachments_of(tx, ids)
     return [
         ServerView(
-            row, status_of(Facts.of(row, placed=row.id in hosts)), *hosts.get(row.id, (None, None)),
-            ports=ports.get(row.id, ()), attachments=attachments.get(row.id, ()),
+            row, status_of(Facts.of(row, placed=row.id in hosts)), host=hosts[row.id][0] if row.id in hosts else None,
+            host_zone=hosts[row.id][1] if row.id in hosts else None, ports=ports.get(row.id, ()), attachments=attachments.get(row.id, ()),
         )
         for row in rows
     ]  # fmt: skip
@@ -180,3 +180,12 @@ def host_of(tx: Tx, server_id: str) -> str | None:
     return tx.execute(select(Allocation.host_id).where(Allocation.server_id == server_id)).scalar()
 
 
+
+
+def on_hosts(tx: Tx, host_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Ids of the servers by the id of the host that they are on."""
+    found: dict[str, list[str]] = {}
+    asked = select(Allocation.host_id, Allocation.server_id).where(Allocation.host_id.in_(host_ids)).order_by(Allocation.server_id)
+    for host_id, server_id in tx.execute(asked):
+        found.setdefault(host_id, []).append(server_id)
+    return found
