@@ -302,7 +302,7 @@ class _Rules:
             if live is not None and self.authority and self._detach_due(disk):
                 yield Detach(self.server.id, disk)
         elif live is None:
-            if self.authority:
+            if self.authority and self.server.startable:
                 yield Attach(self.server.id, disk)
         elif live.limits != disk.limits:
             yield SetLimits(self.server.id, disk, disk.limits)

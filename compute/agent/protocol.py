@@ -33,14 +33,13 @@ class Courier:
         *,
         clock: Callable[[], float],
         tick_s: float = 10.0,
-        on_document: Callable[[Document], None] = lambda _: None,
     ) -> None:
         self._controller = controller
         self._identity = identity
         self._name = name
         self._clock = clock
         self._tick_s = tick_s
-        self._on_document = on_document
+        self.on_document: Callable[[Document], None] = lambda _: None  # after each pull, from the courier's thread
         self._condition = threading.Condition()
         self._pull_wanted = True
         self._stopped = False
@@ -157,7 +156,7 @@ class Courier:
         if self._document is None:
             raise Unreachable("it answered `unchanged` to an agent that has nothing")
         self._pulled_at = asked_at
-        self._on_document(self._document)
+        self.on_document(self._document)
 
     def _send_report(self) -> None:
         with self._condition:

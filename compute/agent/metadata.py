@@ -1,0 +1,131 @@
+"""`wolke-metadata`: one process a host, a listening socket inside each network's namespace, answers from the agent's last plan.
+
+It needs neither the agent nor the controller: what a guest has read once it can read again while both are away.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common import log
+from common.config import CONF, load
+from compute.agent.metadata_server import Listener, Pool, listen_in
+from compute.agent.netns import FOLDER, namespace_of
+
+LOG = logging.getLogger(__name__)
+LOOK_S = 0.5
+
+
+class Plan:
+    """The last plan, by who owns which address. Read by many threads, replaced as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._owners: Mapping[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = {}
+        self.networks: frozenset[str] = frozenset()
+
+    def refresh(self) -> None:
+        """Read the file again if it is another one. A damaged one is passed over: the last good one holds."""
+        try:
+            stat = self._path.stat()
+            if self._stamp == (stat.st_ino, stat.st_mtime_ns):
+                return
+            raw = json.loads(self._path.read_bytes())
+            owners = _owners(raw)
+            networks = frozenset(network["id"] for network in raw["networks"] if network.get("metadata_port"))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            LOG.error("%s cannot be read, the last plan holds: %s", self._path, error)
+            return
+        self._owners, self.networks, self._stamp = owners, networks, (stat.st_ino, stat.st_mtime_ns)
+
+    def owner(self, network_id: str, ip: str, mac: str | None) -> Mapping[str, Any] | None:
+        """The server whose port owns this address; None where none does, two may, or the frame came from another NIC."""
+        found = self._owners.get((network_id, ip), [])
+        if len(found) != 1 or (mac is not None and mac != found[0][0]):
+            return None
+        return found[0][1]
+
+
+def _owners(raw: Mapping[str, Any]) -> Mapping[tuple[str, str], list[tuple[str, Mapping[str, Any]]]]:
+    owners: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+    for server in raw["servers"]:
+        if server["desired"] == "absent":
+            continue
+        for nic in server["nics"]:
+            for ip in nic["fixed_ips"]:
+                owners[nic["network_id"], ip["ip"]].append((nic["mac"], server))
+    return owners
+
+
+class Service:
+    """Keeps a listener in the namespace of each network of the plan."""
+
+    def __init__(self, plan: Plan, pool: Pool, folder: str = FOLDER) -> None:
+        self._plan = plan
+        self._pool = pool
+        self._folder = folder
+        self._listeners: dict[str, tuple[int, Listener]] = {}
+
+    def look(self) -> None:
+        """Open what is missing, close what is not needed, follow a namespace that was made anew."""
+        self._plan.refresh()
+        for network_id in list(self._listeners):
+            inode, listener = self._listeners[network_id]
+            if network_id not in self._plan.networks or self._inode(network_id) != inode:
+                listener.close()
+                del self._listeners[network_id]
+                LOG.info("network %s: closed", network_id)
+        for network_id in self._plan.networks - self._listeners.keys():
+            self._open(network_id)
+        self._pool.end_slow()
+
+    def _open(self, network_id: str) -> None:
+        inode = self._inode(network_id)
+        if inode is None:
+            return
+        try:
+            sock = listen_in(f"{self._folder}/{namespace_of(network_id)}")
+        except OSError as error:  # the agent is still at it
+            LOG.debug("network %s: %s", network_id, error)
+            return
+        self._listeners[network_id] = (inode, Listener(sock, network_id, self._pool))
+        LOG.info("network %s: listening", network_id)
+
+    def _inode(self, network_id: str) -> int | None:
+        try:
+            return os.stat(f"{self._folder}/{namespace_of(network_id)}").st_ino
+        except FileNotFoundError:
+            return None
+
+
+def main() -> None:
+    """Serve metadata until SIGTERM."""
+    load(sys.argv[1:], program="wolke-metadata")
+    log.setup("wolke-metadata", CONF.log_level)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    plan = Plan(Path(CONF.state_path) / "agent" / "plan.json")
+    service = Service(plan, Pool(plan.owner))
+    while not stopped.wait(LOOK_S):
+        try:
+            service.look()
+        except Exception:  # one bad look must not take metadata from every guest
+            LOG.exception("looking at the plan failed")
+    LOG.info("ended")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The agent's smaller parts: documents, keys, locks, logs, domain XML."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import stat
+import uuid
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compute.agent import ceph, signing
+from compute.agent.consoles import KEEP_BYTES, TAIL_BYTES, FileConsoles
+from compute.agent.document import BadDocument, Limits, parse
+from compute.agent.domain_xml import Builder, Ceph, read_disks, read_mark
+from compute.agent.observed import Mark, Phase
+from compute.agent.state import AlreadyRunning, StateDir
+from tests.unit.agent_world import SERVER, disk, network, nic, raw_document, server
+
+FULL = raw_document(server(disks=[disk(limits={"total_iops_sec": 5})]), networks=[network()])
+
+
+def test_a_whole_document_is_read() -> None:
+    found = parse(FULL)
+    assert found.servers[SERVER].disks[0].limits == Limits(total_iops_sec=5)
+    assert found.servers[SERVER].nics[0].fixed_ips[0].ip == "10.0.0.11"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        (("epoch",), None, "document.epoch"), (("servers",), {}, "document.servers"), (("servers", 0, "id"), "../etc/passwd", "servers[0].id"),
+        (("servers", 0, "desired"), "gone", "servers[0].desired"), (("servers", 0, "vcpus"), -1, "servers[0].vcpus"),
+        (("servers", 0, "nics", 0, "tap"), "a" * 16, "nics[0].tap"), (("servers", 0, "nics", 0, "mac"), "x", "nics[0].mac"),
+        (("servers", 0, "nics", 0, "fixed_ips", 0, "ip"), "10.0.0.300", "10.0.0.300"),
+        (("servers", 0, "disks", 0, "limits", "read_iops_sec"), "1", "limits.read_iops_sec"),
+        (("servers", 0, "disks", 0, "device"), "vda' dev='x", "disks[0].device"), (("networks", 0, "metadata_port", "ips"), "10.0.0.2", "metadata_port.ips"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_named(path: tuple[Any, ...], value: object, place: str) -> None:
+    raw = copy.deepcopy(FULL)
+    inner: Any = raw
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    with pytest.raises(BadDocument) as raised:
+        parse(raw)
+    assert place in str(raised.value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(FULL)), inner),
+    )
+)
+def test_nothing_but_bad_document_is_raised(raw: object) -> None:
+    try:
+        parse(raw)
+    except BadDocument:
+        pass
+
+
+def test_a_signature_holds_for_exactly_what_was_said() -> None:
+    key = Ed25519PrivateKey.generate()
+    public = signing.public_text(key)
+    said = signing.sign(key, "h", 2, 7, {"b": 1, "a": "ü"})
+    assert signing.verify(public, said, "h", 2, 7, {"a": "ü", "b": 1})
+    for wrong in (
+        ("i", 2, 7, {"a": "ü", "b": 1}),
+        ("h", 3, 7, {"a": "ü", "b": 1}),
+        ("h", 2, 8, {"a": "ü", "b": 1}),
+        ("h", 2, 7, {"a": "u", "b": 1}),
+    ):
+        assert not signing.verify(public, said, *wrong)
+    assert not signing.verify(public, "not base64!", "h", 2, 7, {})
+    assert not signing.verify("", said, "h", 2, 7, {})
+
+
+def test_an_identity_is_made_once_and_for_this_user_only(tmp_path: Path) -> None:
+    first, second = StateDir(str(tmp_path)).identity(), StateDir(str(tmp_path)).identity()
+    assert (first.host_id, first.public_key) == (second.host_id, second.public_key)
+    assert uuid.UUID(first.host_id)
+    assert stat.S_IMODE((tmp_path / "agent" / "host-key").stat().st_mode) == 0o600
+    (tmp_path / "agent" / "host-key").write_bytes(b"short")
+    with pytest.raises(ValueError, match="host-key is damaged"):
+        StateDir(str(tmp_path)).identity()
+
+
+def hold(path: str, ready: Any, done: Any) -> None:
+    StateDir(path).lock()
+    ready.set()
+    done.wait(10)
+
+
+def test_a_host_has_one_agent_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(str(tmp_path), ready, done))
+    other.start()
+    assert ready.wait(20)
+    with pytest.raises(AlreadyRunning):
+        StateDir(str(tmp_path)).lock()
+    other.kill()
+    other.join()
+    StateDir(str(tmp_path)).lock()
+
+
+def test_the_plan_on_disk_is_whole_and_private(tmp_path: Path) -> None:
+    state = StateDir(str(tmp_path))
+    state.save_plan(FULL)
+    assert stat.S_IMODE(state.plan_file.stat().st_mode) == 0o600
+    assert [name for name in os.listdir(state.path) if name.startswith(".")] == []
+
+
+def test_a_console_is_read_from_its_end_and_cut_before_it_fills_the_disk(tmp_path: Path) -> None:
+    consoles = FileConsoles(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        consoles.tail(SERVER, None)
+    with consoles.path(SERVER).open("ab") as guest:
+        guest.write(b"".join(b"line %d\n" % number for number in range(200_000)))
+        guest.flush()
+        assert guest.tell() > KEEP_BYTES
+        consoles.trim()
+        assert len(consoles.tail(SERVER, None)) == TAIL_BYTES
+        guest.write(b"after \xff\n")
+    assert consoles.path(SERVER).stat().st_size == len(b"after \xff\n")
+    assert consoles.tail(SERVER, 2) == "line 199999\nafter \ufffd\n"
+    assert consoles.tail(SERVER, 0) == ""
+    assert consoles.present() == {SERVER}
+    consoles.remove(SERVER)
+    assert (consoles.present(), os.listdir(tmp_path)) == (frozenset(), [])
+
+
+def test_domain_xml_says_what_is_wished_and_no_secret() -> None:
+    wish = parse(
+        raw_document(server(name="a <b>\x01", disks=[disk(limits={"total_iops_sec": 5}), disk("data", desired="absent")], nics=[nic()]))
+    ).servers[SERVER]
+    mark = Mark(2, 3, 1, Phase.STARTING)
+    builder = Builder(
+        "qemu", Ceph("/etc/ceph/ceph.conf", "hv1", str(uuid.UUID(int=1))).source, lambda server_id: Path(f"/logs/{server_id}.log")
+    )
+    root = ET.fromstring(builder.domain(wish, mark))
+    assert (root.findtext("name"), root.findtext("uuid"), root.findtext("memory")) == (f"wolke-{SERVER}", SERVER, "128")
+    assert read_mark(root) == mark
+    assert {key: value.limits for key, value in read_disks(root, live=False).items()} == {"root": Limits(total_iops_sec=5)}
+    source = root.find("devices/disk/source")
+    assert source is not None
+    assert (source.get("protocol"), source.get("name")) == ("rbd", "vms/root_disk")
+    target = root.find("devices/interface/target")
+    assert target is not None
+    assert (target.get("dev"), target.get("managed")) == (nic()["tap"], "no")
+    log = root.find("devices/serial/log")
+    assert log is not None
+    assert (log.get("file"), log.get("append")) == (f"/logs/{SERVER}.log", "on")
+    assert len(root.findall("devices/controller[@model='pcie-root-port']")) >= 16 + 4
+
+
+def test_a_domain_without_our_element_is_not_ours() -> None:
+    assert read_mark(ET.fromstring("<domain><metadata/></domain>")) is None
+
+
+def test_a_missing_keyring_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "ceph-conf"
+    tool.write_text(f"#!/bin/sh\necho {tmp_path}/none,{tmp_path}/ring\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ceph.CephError, match=r"no key of client\.hv1 in .*none"):
+        ceph.key("/etc/ceph/ceph.conf", "hv1")
+    (tmp_path / "ring").write_text("[client.hv1]\n\tkey = AQID\n")
+    assert ceph.key("/etc/ceph/ceph.conf", "hv1") == b"\x01\x02\x03"
