@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
-from identity.bench import issue  # the shortest way to a token: no password is hashed
-
 from common.auth import Authenticator
 from common.config import CONF
 from common.db import Database
 from identity import manage, public
 from tests.bench.figures import say, timed
+from tests.support.identity import issue  # the shortest way to a token: no password is hashed
 from tests.support.postgres import running
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from falcon import testing
+from sqlalchemy import select
 
 from common.api import app as kit
 from common.auth import Authenticator
@@ -14,6 +15,9 @@ from common.config import CONF
 from common.db import Database
 from identity import manage, public
 from identity.api import SERVICE
+from identity.models import Project, User
+from identity.service import token as tokens
+from identity.service.auth import ring_of
 from tests.support.api import Client
 
 ADMIN_PASSWORD = "secretadmin"
@@ -87,3 +91,10 @@ class Cloud:
         user = self.make("user", name=name, password="pw-" + name)
         self.grant(role, user=user["id"], project=project["id"])
         return self.login(name, "pw-" + name, {"project": {"id": project["id"]}}), user, project
+
+
+def issue(db: Database) -> str:
+    """A token of the bootstrapped admin for the project admin, without a log-in."""
+    admin, project = db.run(lambda tx: (tx.scalars(select(User)).one(), tx.scalars(select(Project).where(~Project.is_domain)).one()))
+    scope = tokens.Scope("project", project.id)
+    return tokens.encode(tokens.issue(admin.id, scope, ("password",), (admin.epoch, project.epoch), 3600), ring_of(db))
