@@ -6,7 +6,7 @@ Whatever is wrong with the credentials or the scope, the answer is the same, aft
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -67,19 +67,15 @@ def log_in(db: Database, address: str, auth: Mapping[str, Any], ttl: int) -> Iss
 def identify(db: Database, address: str, identity: Mapping[str, Any]) -> Who:
     """Check each of the methods that the body names; all must mean the same user."""
     methods = tuple(dict.fromkeys(identity["methods"]))
-    checks = {"password": _by_password, "token": _by_token}
-    if not methods or any(method not in checks for method in methods):
+    if any(method not in METHODS for method in methods):
         raise Unauthorized(UNSUPPORTED)
-    found: Who | None = None
     for method in methods:
         if method not in identity:
             raise BadRequest(f"Invalid input for field/attribute identity: it lacks {method}, which methods names.")
-        who = checks[method](db, address, identity[method])
-        if found is not None and found.user_id != who.user_id:
-            raise Unauthorized
-        found = replace(who, methods=methods, parent=who.parent or (found.parent if found else None))
-    assert found is not None
-    return found
+    found = [METHODS[method](db, address, identity[method]) for method in methods]
+    if len({who.user_id for who in found}) != 1:
+        raise Unauthorized
+    return replace(found[0], methods=methods, parent=next((who.parent for who in found if who.parent), None))
 
 
 def _by_password(db: Database, address: str, given: Mapping[str, Any]) -> Who:
@@ -94,6 +90,9 @@ def _by_password(db: Database, address: str, given: Mapping[str, Any]) -> Who:
 def _by_token(db: Database, address: str, given: Mapping[str, Any]) -> Who:
     token, _ = validate(db, given["id"])
     return Who(token.user_id, token.user_epoch, ("token",), token)
+
+
+METHODS: dict[str, Callable[[Database, str, Mapping[str, Any]], Who]] = {"password": _by_password, "token": _by_token}
 
 
 def _scope(db: Database, user_id: str, scope: Any) -> Standing | None:
@@ -122,12 +121,14 @@ def scope_query(scope: Any) -> tuple[str, str, dict[str, Any]]:
         return kind, "id", {"target_id": given["id"]}
     if "name" not in given:
         raise BadRequest(f"Invalid input for field/attribute scope.{kind}: it needs an id or a name.")
-    if kind == "domain":
-        return kind, "domain_name", {"target_name": given["name"]}
+    return ("domain", "domain_name", {"target_name": given["name"]}) if kind == "domain" else _named_project(given)
+
+
+def _named_project(given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     domain = given.get("domain") or {}
     for part in ("id", "name"):
         if part in domain:
-            return kind, f"name+domain_{part}", {"target_name": given["name"], f"target_domain_{part}": domain[part]}
+            return "project", f"name+domain_{part}", {"target_name": given["name"], f"target_domain_{part}": domain[part]}
     raise BadRequest("Invalid input for field/attribute scope.project: a name needs a domain, by id or name.")
 
 

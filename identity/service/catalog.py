@@ -143,10 +143,7 @@ def create_endpoint(tx: Tx, values: Values) -> Endpoint:
 def _checked(tx: Tx, values: Values) -> dict[str, Any]:
     """The values with a region that exists and a URL that can be filled."""
     checked = dict(values)
-    if "url" in values:
-        wrong = [found[0] for found in PLACEHOLDER.finditer(values["url"]) if found[1] not in FILLED or not found[2]]
-        if wrong:
-            raise BadRequest(f"An invalid endpoint URL: {values['url']}: {wrong[0]} is not a placeholder that is known here.")
+    _check_url(values.get("url", ""))
     if "service_id" in values and tx.get(Service, values["service_id"]) is None:
         raise BadRequest(f"Could not find service: {values['service_id']}.")
     if values.get("region_id") and tx.get(Region, values["region_id"]) is None:
@@ -155,6 +152,12 @@ def _checked(tx: Tx, values: Values) -> dict[str, Any]:
         tx.execute(insert(Region).values(id=values["region"]).on_conflict_do_nothing())
         checked["region_id"] = values["region"]
     return checked
+
+
+def _check_url(url: str) -> None:
+    wrong = [found[0] for found in PLACEHOLDER.finditer(url) if found[1] not in FILLED or not found[2]]
+    if wrong:
+        raise BadRequest(f"An invalid endpoint URL: {url}: {wrong[0]} is not a placeholder that is known here.")
 
 
 def list_endpoints(filters: Values) -> Select[Any]:

@@ -47,8 +47,8 @@ def give(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
     """Grant a role; harmless when repeated. Raises NotFound for what is not there, Forbidden for another domain's own role."""
     _look(tx, actor, place)
     role = find(tx, Role, role_id, "role")
-    domain_id = _domain_of(tx, place)
-    if role.domain_id is not None and role.domain_id != domain_id:
+    target = tx.get(Project, place.target_id) if place.target_id is not None else None
+    if role.domain_id not in (None, _domain_of(target)):
         raise Forbidden(f"Role {role_id} belongs to another domain than what it would be granted on.")
     values = {"user_id": place.user_id, "group_id": place.group_id, "target": place.target, "target_id": place.target_id}
     row = insert(Assignment).values(role_id=role_id, inherited=place.inherited, **values)
@@ -92,15 +92,13 @@ def _look(tx: Tx, actor: Actor, place: Place) -> None:
         find(tx, User, place.user_id, "user", actor)
     if place.group_id is not None:
         find(tx, Group, place.group_id, "group", actor)
-    domain = own_domain(actor)
     row = tx.get(Project, place.target_id) if place.target_id is not None else None
-    if domain is not None and (row is None or (row.domain_id or row.id) != domain):
+    if own_domain(actor) not in (None, _domain_of(row)):
         raise Forbidden("You are not authorized to perform the requested action.")
     if place.target != "system" and (row is None or row.is_domain != (place.target == "domain")):
         raise missing(place.target, place.target_id)
 
 
-def _domain_of(tx: Tx, place: Place) -> str | None:
-    """The target's domain; already in the session. None for the system."""
-    row = tx.get(Project, place.target_id) if place.target_id is not None else None
-    return (row.domain_id or row.id) if row is not None else None
+def _domain_of(target: Project | None) -> str | None:
+    """The domain of a project, or the domain itself; None for the system."""
+    return None if target is None else target.domain_id or target.id

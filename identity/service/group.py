@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from common.auth import Actor
 from common.db import Tx
 from common.errors import BadRequest, NotFound
-from identity.models import DEFAULT_DOMAIN, Group, GroupMember, Project, User
-from identity.service.rows import Values, assign, filtered, find, flush, listed, missing, store
+from identity.models import Group, GroupMember, User
+from identity.service.project import get_domain, home_domain
+from identity.service.rows import Values, assign, filtered, find, flush, listed, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "links")
@@ -20,10 +21,7 @@ FILTERS = {"name": Group.name, "domain_id": Group.domain_id}
 
 def create_group(tx: Tx, actor: Actor, values: Values) -> Group:
     """A new group; its domain is the actor's where the body names none. Raises NotFound (domain), Conflict (name)."""
-    domain_id = values.get("domain_id") or actor.domain_id or actor.project_domain_id or DEFAULT_DOMAIN
-    domain = tx.get(Project, domain_id)
-    if domain is None or not domain.is_domain:
-        raise missing("domain", domain_id)
+    domain_id = get_domain(tx, values.get("domain_id") or home_domain(actor)).id
     group = Group(domain_id=domain_id, extra={}, description="")
     assign(group, {**values, "description": values.get("description") or ""}, COLUMNS, KNOWN)
     store(tx, group, "group", group.name)

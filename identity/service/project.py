@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, select, update
 
 from common.auth import Actor
 from common.db import Tx
@@ -52,12 +52,12 @@ def _described(values: Values) -> dict[str, Any]:
 
 
 def _parent(tx: Tx, actor: Actor, values: Values) -> Project:
-    domain_id = values.get("domain_id")
-    parent_id = values.get("parent_id") or domain_id or actor.domain_id or actor.project_domain_id or DEFAULT_DOMAIN
-    parent = find(tx, Project, parent_id, "project" if values.get("parent_id") else "domain")
-    if not values.get("parent_id") and not parent.is_domain:
-        raise missing("domain", parent_id)
-    if domain_id and domain_id != (parent.domain_id or parent.id):
+    domain_id, parent_id = values.get("domain_id"), values.get("parent_id")
+    if parent_id:
+        parent = find(tx, Project, parent_id, "project")
+    else:
+        parent = get_domain(tx, domain_id or home_domain(actor))
+    if domain_id not in (None, "", parent.domain_id or parent.id):
         raise BadRequest(f"domain_id {domain_id} is not the domain of the parent project {parent.id}.")
     branch = lineage(tx, parent)
     if not all(project.enabled for project in branch):
@@ -65,6 +65,11 @@ def _parent(tx: Tx, actor: Actor, values: Values) -> Project:
     if len(branch) > MAX_DEPTH:
         raise Forbidden(f"Max hierarchy depth reached: {MAX_DEPTH} projects below the domain.")
     return parent
+
+
+def home_domain(actor: Actor) -> str:
+    """The domain of what an actor makes without naming one."""
+    return actor.domain_id or actor.project_domain_id or DEFAULT_DOMAIN
 
 
 def lineage(tx: Tx, project: Project) -> list[Project]:
@@ -139,14 +144,21 @@ def update_project(tx: Tx, actor: Actor, project_id: str, values: Values) -> Pro
     must_be_mutable(project, "project", values)
     was_enabled = project.enabled
     assign(project, _described(values), COLUMNS, KNOWN)
-    if was_enabled and not project.enabled:
-        if tx.scalar(select(func.count()).where(Project.parent_id == project_id, Project.enabled)):
-            raise Forbidden(f"Cannot disable project {project_id} since its subtree contains enabled projects.")
-        project.epoch += 1
-    if project.enabled and not was_enabled and not all(above.enabled for above in lineage(tx, project)[1:]):
-        raise Forbidden(f"Cannot enable project {project_id} since it has disabled parents.")
+    if project.enabled != was_enabled:
+        _switched(tx, project)
     flush(tx, "project", project.name)
     return project
+
+
+def _switched(tx: Tx, project: Project) -> None:
+    """A project was enabled or disabled: the branch must allow it, and its tokens end."""
+    if project.enabled:
+        if not all(above.enabled for above in lineage(tx, project)[1:]):
+            raise Forbidden(f"Cannot enable project {project.id} since it has disabled parents.")
+        return
+    if tx.scalar(select(Project.id).where(Project.parent_id == project.id, Project.enabled).limit(1)):
+        raise Forbidden(f"Cannot disable project {project.id} since its subtree contains enabled projects.")
+    project.epoch += 1
 
 
 def delete_project(tx: Tx, actor: Actor, project_id: str) -> None:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import aliased
 
 from common.db import Tx
 from common.errors import BadRequest, Forbidden, NotFound
-from identity.models import ImpliedRole, Project, Role
-from identity.service.rows import Values, assign, filtered, find, flush, missing, must_be_mutable, store
+from identity.models import ImpliedRole, Role
+from identity.service.project import get_domain
+from identity.service.rows import Values, assign, filtered, find, flush, must_be_mutable, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "options", "links")
@@ -22,10 +23,7 @@ NEVER_IMPLIED = "admin"
 
 def create_role(tx: Tx, values: Values) -> Role:
     """A new role, a domain's own with `domain_id`. Raises NotFound (domain), Conflict (name)."""
-    domain_id = values.get("domain_id")
-    domain = tx.get(Project, domain_id) if domain_id else None
-    if domain_id and (domain is None or not domain.is_domain):
-        raise missing("domain", domain_id)
+    domain_id = get_domain(tx, values["domain_id"]).id if values.get("domain_id") else None
     role = Role(domain_id=domain_id, extra={}, options={})
     assign(role, values, COLUMNS, KNOWN)
     store(tx, role, "role", role.name)

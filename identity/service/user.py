@@ -10,8 +10,9 @@ from sqlalchemy import Select, select, text
 from common.auth import Actor
 from common.db import Database, Tx
 from common.errors import BadRequest, Forbidden, Unauthorized
-from identity.models import DEFAULT_DOMAIN, GroupMember, Password, Project, User
-from identity.service.rows import Values, assign, find, flush, listed, missing, store
+from identity.models import GroupMember, Password, Project, User
+from identity.service.project import get_domain, home_domain
+from identity.service.rows import Values, assign, find, flush, listed, store
 from identity.service.standing import query
 
 COLUMNS = ("name", "enabled", "default_project_id")
@@ -55,10 +56,7 @@ def find_login(db: Database, who: Values) -> Login | None:
 
 def create_user(tx: Tx, actor: Actor, values: Values, password_hash: str | None) -> User:
     """A new user; its domain is the actor's where the body names none. Raises NotFound (domain), Conflict (name)."""
-    domain_id = values.get("domain_id") or actor.domain_id or actor.project_domain_id or DEFAULT_DOMAIN
-    domain = tx.get(Project, domain_id)
-    if domain is None or not domain.is_domain:
-        raise missing("domain", domain_id)
+    domain_id = get_domain(tx, values.get("domain_id") or home_domain(actor)).id
     _check_default_project(tx, values)
     user = User(domain_id=domain_id, extra={}, options={}, enabled=True, epoch=1)
     assign(user, values, COLUMNS, KNOWN)
