@@ -16,7 +16,7 @@ from common.db import Database
 from common.errors import Unauthorized
 from identity import manage, public
 from identity.models import RevokedToken, SigningKey
-from identity.service import auth
+from identity.service import auth, password
 from identity.service import token as tokens
 from tests.support.api import counted
 from tests.support.identity import ADMIN_PASSWORD, admin_scope, by_password, by_token
@@ -88,6 +88,20 @@ def test_the_default_project_is_the_scope_where_none_is_asked(cloud):
 def test_whatever_is_wrong_the_answer_is_the_same(cloud, body):
     error = cloud.nobody.post(TOKENS, body, ok=401)["error"]
     assert error == {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}
+
+
+def test_unknown_and_wrong_cost_the_same(cloud, monkeypatch):
+    cloud.make("user", name="off", password="pw", enabled=False)
+    hashes = []
+    real = password.bcrypt.hashpw
+    monkeypatch.setattr(password.bcrypt, "hashpw", lambda secret, salt: hashes.append(salt[:7]) or real(secret, salt))
+    costs = set()
+    for body in (by_password("nobody", "x"), by_password("admin", "x"), by_password("admin", "x", domain="none"), by_password("off", "x")):
+        hashes.clear()
+        with counted(cloud.db) as sent:
+            cloud.nobody.post(TOKENS, body, ok=401)
+        costs.add((len(sent), tuple(hashes)))
+    assert costs == {(1, (b"$2b$04$",))}
 
 
 @pytest.mark.parametrize("body", [
