@@ -27,11 +27,12 @@ LOG = logging.getLogger(__name__)
 def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     """The WSGI application of `service`."""
     app = falcon.App(cors_enable=False)
-    app.req_options.strip_url_path_trailing_slash = True
+    app.req_options.strip_url_path_trailing_slash = service.trailing_slash
     app.req_options.keep_blank_qs_values = True
     app.resp_options.default_media_type = "application/json"
     for path, document in service.versions.items():
-        app.add_route(path or "/", _Versions(service, document))
+        for spelling in {path or "/"} if service.trailing_slash else {path or "/", path + "/"}:
+            app.add_route(spelling, _Versions(service, document))
     app.add_route("/healthcheck", _Health(service))
     app.add_route("/metrics", metrics.Resource())
     by_path: dict[str, list[Operation]] = defaultdict(list)

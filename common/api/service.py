@@ -22,7 +22,7 @@ class Service:
 
     prefixes: what stands before the path of each operation (`("/v3/{project_id}", "/v3")` in the volume API).
     versions: documents that need no token, by path; each is called with the base URL by which the client came and gives status and body.
-    check_project: whether a `{project_id}` in the path must be the token's (404/400 otherwise), as Nova and Cinder do.
+    trailing_slash: whether `/things/` is `/things`; in the image API it is an image without a name. A `{project_id}` must be the token's.
     `db` and `authenticate` are handed in by the process that serves it.
     """
 
@@ -34,6 +34,7 @@ class Service:
     prefixes: tuple[str, ...] = ("",)
     microversions: Microversions | None = None
     max_body: int = 1 << 20
+    trailing_slash: bool = True
 
     def __post_init__(self) -> None:
         self.operations: list[Operation] = [item for module in self.modules for item in declared_in(module)]

@@ -24,6 +24,7 @@ SERVICE = Service(
     modules=(images, data, members, schemas),
     rules=RULES,
     prefixes=("/v2",),
+    trailing_slash=False,
     versions={
         "": lambda base: (300, _versions(base)),
         "/versions": lambda base: (200, _versions(base)),
