@@ -14,7 +14,7 @@ from common.jobs import Done, Fail, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
 from common.rbd import SnapshotName, StoreNotFound
 from compute import placement
-from compute.engine.disks import DiskStore
+from compute.engine import store_of
 from compute.models import Allocation, Host, Server
 from compute.names import host_topic
 from compute.placement import Wish
@@ -88,7 +88,7 @@ def _root(run: Run[Server], server: Server) -> Outcome | None:
         return Wait(1, f"the raw form of image {image_id} is being made")
     source = SnapshotName(boot.pool, boot.rbd_image, boot.snapshot)
     try:
-        run.engine(DiskStore).ensure_root(server.id, source, server.root_gib * GIB, run.fence)
+        store_of(run).ensure_root(server.id, source, server.root_gib * GIB, run.fence)
     except StoreNotFound:
         return Fail(500, f"The data of image {image_id} is gone.")
     return None

@@ -15,7 +15,7 @@ from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
 from common.rbd import StoreBusy
 from compute import placement
-from compute.engine.disks import DiskStore
+from compute.engine import store_of
 from compute.models import Allocation, Host, Server
 from compute.names import host_topic
 from compute.service import actions
@@ -71,7 +71,7 @@ def release(run: Run[Server]) -> Outcome | Commit:
     if pause is not None:
         return pause
     try:
-        run.engine(DiskStore).ensure_gone(server.id)
+        store_of(run).ensure_gone(server.id)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "its root disk is still open somewhere")
 
