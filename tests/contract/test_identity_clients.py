@@ -82,7 +82,7 @@ def test_keystoneauth_takes_a_new_token_after_a_revocation(served):
     assert found.get_token() != first
 
 
-@pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
 def test_the_sdk(served):
     cloud = openstack.connect(
         auth_url=served + "/v3", username="admin", password=ADMIN_PASSWORD, project_name="admin", user_domain_id="default",
