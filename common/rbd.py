@@ -6,6 +6,7 @@ Source: Ceph's librbd Python manual, https://docs.ceph.com/en/pacific/rbd/api/li
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 
 import rados  # type: ignore[import-not-found,unused-ignore]
 import rbd  # type: ignore[import-not-found,unused-ignore]
+
+from common.config import CONF
 
 MIB = 1 << 20
 PARALLEL_WRITES = 4
@@ -331,6 +334,12 @@ class _CephWriter:
             raise _by_number(self._what, OSError(number, os.strerror(number)))
         with _translated(self._what):
             self._image.flush()
+
+
+@functools.cache
+def cluster() -> Ceph:
+    """The configured cluster; one connection for all services of this process."""
+    return Ceph(CONF.ceph.conf, CONF.ceph.user, timeout=CONF.ceph.timeout)
 
 
 def make_whole(blocks: BlockStore, pool: str, partial: str, name: str) -> None:

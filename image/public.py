@@ -15,6 +15,9 @@ from image.models import Image
 from image.names import POOL, SNAPSHOT, twin_name
 from image.service import images
 
+# The pool of every image's data, where what clones held is purged after them.
+IMAGES_POOL = POOL
+
 
 @dataclass(frozen=True)
 class BootImage:
@@ -60,11 +63,16 @@ def _boot_image(image: Image) -> BootImage | None:
     if image.data is None or image.disk_format is None:
         return None
     raw = image.disk_format == "raw"
-    failure = image.fault["message"] if image.fault and not raw else None
+    failure = _failure(image)
     return BootImage(
-        id=image.id, name=image.name or "", size=image.virtual_size or image.size or 0, min_disk=image.min_disk, min_ram=image.min_ram,
-        disk_format=image.disk_format, container_format=image.container_format or "bare", checksum=image.checksum or "",
+        id=image.id, name=image.name or "", size=image.virtual_size or 0, min_disk=image.min_disk, min_ram=image.min_ram,
+        disk_format=image.disk_format, container_format=str(image.container_format), checksum=str(image.checksum),
         data_size=image.size or 0, properties=dict(image.properties), pool=POOL,
         rbd_image=image.data if raw else twin_name(image.id), snapshot=SNAPSHOT,
         ready=raw or (image.settled and failure is None), failure=failure,
     )  # fmt: skip
+
+
+def _failure(image: Image) -> str | None:
+    """Why there will be no raw form; raw data is that form itself."""
+    return str(image.fault["message"]) if image.fault and image.disk_format != "raw" else None

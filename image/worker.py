@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from common.cmd.worker import Parts
+from common.rbd import BlockStore
 from image.engine import engine
 from image.engine.convert import Converter
-from image.engine.store import ImageStore
 from image.flows import image_data, image_delete
 
 PURGE_SECONDS = 60.0
@@ -15,6 +15,6 @@ def contribute(parts: Parts) -> None:
     """Add to a worker what it needs for images."""
     store = engine()
     parts.flows += [image_data.FLOW, image_delete.FLOW]
-    parts.engines.add(ImageStore, store)
+    parts.engines.add(BlockStore, store.blocks)
     parts.engines.add(Converter, Converter(store))
     parts.sweeps.append(("image-trash", PURGE_SECONDS, store.purge))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from common.cmd.worker import Parts
-from common.config import CONF
-from common.rbd import Ceph
+from common.rbd import BlockStore, cluster
 from volume.engine.store import VolumeStore
-from volume.flows import snapshot_create, snapshot_delete, volume_create, volume_delete
+from volume.flows import snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend
 
 PURGE_SECONDS = 60.0
 
 
 def contribute(parts: Parts) -> None:
     """Add to a worker what it needs for volumes."""
-    store = VolumeStore(Ceph(CONF.ceph.conf, CONF.ceph.user, timeout=CONF.ceph.timeout))
-    parts.flows += [volume_create.FLOW, volume_delete.FLOW, snapshot_create.FLOW, snapshot_delete.FLOW]
-    parts.engines.add(VolumeStore, store)
-    parts.sweeps.append(("volume-trash", PURGE_SECONDS, store.purge))
+    blocks = cluster()
+    parts.flows += [volume_create.FLOW, volume_extend.FLOW, volume_delete.FLOW, snapshot_create.FLOW, snapshot_delete.FLOW]
+    parts.engines.add(BlockStore, blocks)
+    parts.sweeps.append(("volume-trash", PURGE_SECONDS, VolumeStore(blocks).purge))

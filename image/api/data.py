@@ -58,5 +58,7 @@ def asked_range(header: str | None, size: int) -> tuple[int, int]:
     else:
         first, last = int(form[1]), min(int(form[2]) if form[2] else size - 1, size - 1)
     if first >= size or first > last:
-        raise RangeNotSatisfiable(f"The range {header!r} is outside of the image's {size} bytes.", headers={"Content-Range": f"bytes */{size}"})
+        raise RangeNotSatisfiable(
+            f"The range {header!r} is outside of the image's {size} bytes.", headers={"Content-Range": f"bytes */{size}"}
+        )
     return first, last

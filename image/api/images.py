@@ -5,39 +5,23 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, false, select
-
 from common.api.operation import Answer, operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
 from common.api.shapes import array, obj
 from common.errors import UnsupportedMediaType
-from image.api.filters import filters
 from image.api.patch import MEDIA_TYPES, PATCH, apply
 from image.api.shapes import CREATE, IMAGE, image_view
-from image.models import Image
-from image.service import images
-from image.service.status import status_sql
+from image.service import images, listing
 
-KEYS: dict[str, Any] = {
-    "name": Image.name, "status": status_sql(), "container_format": Image.container_format, "disk_format": Image.disk_format,
-    "size": Image.size, "id": Image.id, "created_at": Image.created_at, "updated_at": Image.updated_at, "owner": Image.owner,
-    "min_disk": Image.min_disk, "min_ram": Image.min_ram, "visibility": Image.visibility,
-}  # fmt: skip
 LIST = obj({"images": array(IMAGE), "first": {}, "next": {}, "schema": {}}, required=("images", "first", "schema"))
 
 
 @operation("GET", "/images", action="image:image:list", answer=LIST)
 def index(request: Request) -> dict[str, Any]:
     """The images that the actor may use, newest first."""
-    page = Page.asked(request, KEYS)
-    query = request.query
-    where: list[ColumnElement[bool]] = [
-        images.listed(request.actor, query.one("visibility"), query.one("member_status")), *filters(query),
-    ]  # fmt: skip
-    where.append(Image.hidden.is_(bool(query.flag("os_hidden", False))))
-    statement = select(Image).where(*where) if page.limit != 0 else select(Image).where(false())
-    rows, more = page.cut(request.read(lambda tx: page.rows(tx, statement, KEYS, Image.id)))
+    page, query = Page.asked(request, listing.KEYS), request.query
+    rows, more = request.read(lambda tx: listing.images_of(tx, request.actor, query, page))
     kept = [(name, value) for name, values in query.values.items() for value in values if name != "marker"]
     first = "/v2/images" + (f"?{urlencode(kept)}" if kept else "")
     shown = [image_view(row) for row in rows]
@@ -80,7 +64,9 @@ def update(request: Request) -> dict[str, Any]:
     """Apply a JSON patch (RFC 6902: add, replace, remove) to attributes and properties."""
     media = (request.header("Content-Type") or "").split(";")[0].strip()
     if media not in MEDIA_TYPES:
-        raise UnsupportedMediaType(f"The media type {media} is not supported; use {MEDIA_TYPES[0]}.", headers={"Accept-Patch": ", ".join(MEDIA_TYPES)})
+        raise UnsupportedMediaType(
+            f"The media type {media} is not supported; use {MEDIA_TYPES[0]}.", headers={"Accept-Patch": ", ".join(MEDIA_TYPES)}
+        )
 
     def change(tx: Any) -> dict[str, Any]:
         image = images.get_own(tx, request.actor, request.path["image_id"])

@@ -20,7 +20,9 @@ def index(request: Request) -> dict[str, Any]:
     return {"members": [member_view(row) for row in rows], "schema": "/v2/schemas/members"}
 
 
-@operation("POST", "/images/{image_id}/members", action="image:member:create", body=obj({"member": ID}, required=("member",)), answer=MEMBER)
+@operation(
+    "POST", "/images/{image_id}/members", action="image:member:create", body=obj({"member": ID}, required=("member",)), answer=MEMBER
+)
 def create(request: Request) -> dict[str, Any]:
     """Share the image with a project."""
     return request.run(lambda tx: member_view(members.create(tx, request.actor, request.path["image_id"], request.body["member"])))

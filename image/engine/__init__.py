@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+from typing import Any
 
-from common.config import CONF
-from common.rbd import Ceph
+from common.jobs import Run
+from common.rbd import BlockStore, cluster
 from image.engine.store import ImageStore
 
 _override: list[ImageStore] = []
@@ -13,7 +13,7 @@ _override: list[ImageStore] = []
 
 def engine() -> ImageStore:
     """This process's store: that of the configured cluster, or what a test put in its place."""
-    return _override[-1] if _override else _configured()
+    return _override[-1] if _override else ImageStore(cluster())
 
 
 def use(store: ImageStore | None) -> None:
@@ -21,6 +21,6 @@ def use(store: ImageStore | None) -> None:
     _override[:] = [store] if store else []
 
 
-@functools.cache
-def _configured() -> ImageStore:
-    return ImageStore(Ceph(CONF.ceph.conf, CONF.ceph.user, timeout=CONF.ceph.timeout))
+def store_of(run: Run[Any]) -> ImageStore:
+    """The store of the worker that runs a step."""
+    return ImageStore(run.engine(BlockStore))  # type: ignore[type-abstract]

@@ -13,8 +13,8 @@ from common.db import Tx
 from common.jobs import Done, Fail, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import START, Commit
 from common.rbd import StoreBusy
+from image.engine import store_of
 from image.engine.convert import Converter
-from image.engine.store import ImageStore
 from image.models import Image
 from image.names import data_name, twin_name
 
@@ -33,7 +33,7 @@ def start(run: Run[Image]) -> Outcome | Commit:
         return Done()
     if image.data is None and run.read(lambda tx: _uploading(tx, run.subject_id)):
         return Wait(LOOK_SECONDS, "the data is being uploaded")
-    store = run.engine(ImageStore)
+    store = store_of(run)
     try:
         store.ensure_only(image.id, *_wanted(image))
     except StoreBusy:
@@ -71,7 +71,7 @@ def convert(run: Run[Image]) -> Outcome:
     image, target = run.subject, run.data.get("target")
     if image is None or image.desired == "absent" or image.data is None:
         return Goto(START)
-    store = run.engine(ImageStore)
+    store = store_of(run)
     if target is None:
         name = store.prepare_twin(image.id, run.fence, image.virtual_size or 0)
         if not run.engine(Converter).begin(image.data, name):
@@ -94,5 +94,5 @@ def _again(attempt: int, failure: str) -> Outcome:
 @FLOW.step
 def commit(run: Run[Image]) -> Outcome:
     """Give the raw form its lasting name; `start` removes what else there is."""
-    run.engine(ImageStore).commit_twin(run.subject_id, int(run.data["target"]))
+    store_of(run).commit_twin(run.subject_id, int(run.data["target"]))
     return Goto(START)

@@ -10,7 +10,7 @@ from common.db import Tx
 from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
 from common.rbd import StoreBusy
-from image.engine.store import ImageStore
+from image.engine import store_of
 from image.models import Image
 
 FLOW = Flow("image.delete", Image, deadline=timedelta(days=1), at_deadline="park")
@@ -37,7 +37,7 @@ def last_look(run: Run[Image]) -> Outcome | Commit:
 
 def _remove(run: Run[Image]) -> Outcome | None:
     try:
-        run.engine(ImageStore).ensure_only(run.subject_id)
+        store_of(run).ensure_only(run.subject_id)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "the data is open somewhere")
     return None

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from common import jobs
 from common.auth import Actor
-from common.db import Tx
+from common.db import Tx, new_uuid
 from common.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
 from image.flows import image_delete
 from image.models import FORMATS, VISIBILITIES, Image, Member
@@ -72,17 +72,20 @@ def create(tx: Tx, actor: Actor, values: Mapping[str, Any]) -> Image:
     settable = {name: value for name, value in values.items() if name in SETTABLE}
     properties = {name: value for name, value in values.items() if name not in SETTABLE and name != "id"}
     refuse_read_only(properties)
-    image_id = str(uuid.UUID(values["id"])) if "id" in values else str(uuid.uuid4())
-    owner = settable.pop("owner", None) or actor.project
-    image = Image(id=image_id, owner=owner, properties=properties)
+    image_id = str(uuid.UUID(values["id"])) if "id" in values else new_uuid()
+    image = Image(id=image_id, owner=settable.pop("owner", None) or actor.project, properties=properties)
     for name, value in settable.items():
         set_attribute(image, name, value)
     check_sizes(image)
+    return _insert(tx, image)
+
+
+def _insert(tx: Tx, image: Image) -> Image:
     columns = {c.key: getattr(image, c.key) for c in Image.__table__.columns if getattr(image, c.key) is not None}
     made = tx.execute(insert(Image).values(**columns, observed_generation=1).on_conflict_do_nothing().returning(Image.id)).scalar()
     if made is None:
-        raise Conflict(f"Image ID {image_id} already exists!")
-    return tx.execute(select(Image).where(Image.id == image_id)).scalar_one()
+        raise Conflict(f"Image ID {image.id} already exists!")
+    return tx.execute(select(Image).where(Image.id == image.id)).scalar_one()
 
 
 def refuse_read_only(names: Mapping[str, Any]) -> None:
@@ -157,4 +160,3 @@ def listed(actor: Actor, visibility: str | None, member_status: str | None) -> C
     if visibility == "shared" and not actor.is_admin:
         return and_(of_kind, or_(Image.owner == actor.project_id, shared_with(actor.project_id, *statuses)))
     return of_kind
-

@@ -47,7 +47,12 @@ def upgrade() -> None:
     op.create_index("ix_image_created_at", "image", ["created_at", "id"], schema="image")
     op.create_table(
         "member",
-        sa.Column("image_id", sa.String(36), sa.ForeignKey("image.image.id", ondelete="CASCADE", name="fk_member_image_id_image"), primary_key=True),
+        sa.Column(
+            "image_id",
+            sa.String(36),
+            sa.ForeignKey("image.image.id", ondelete="CASCADE", name="fk_member_image_id_image"),
+            primary_key=True,
+        ),
         sa.Column("member_id", sa.String(64), primary_key=True),
         sa.Column("status", sa.String(16), nullable=False, server_default="pending"),
         sa.Column("created_at", MOMENT, nullable=False, server_default=sa.text("clock_timestamp()")),

@@ -59,7 +59,8 @@ def upgrade() -> None:
         "uq_volume_type_default", "volume_type", ["is_default"], unique=True, schema="volume", postgresql_where=sa.text("is_default")
     )
     op.bulk_insert(
-        types, [{"id": str(uuid.uuid4()), "name": "__DEFAULT__", "description": "Default volume type", "is_public": True, "is_default": True}]
+        types,
+        [{"id": str(uuid.uuid4()), "name": "__DEFAULT__", "description": "Default volume type", "is_public": True, "is_default": True}],
     )
     op.create_table(
         "volume",

@@ -12,12 +12,13 @@ import pytest
 
 from common.rbd import BlockStore, Ceph
 from common.rbd_memory import Memory
+from tests.support.engines import Hypervisor, hypervisor
 
 
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[Ceph]:
     conf, _, user = os.environ["WOLKE_TEST_CEPH"].rpartition(":")
-    yield Ceph(conf, user, timeout=30)
+    return Ceph(conf, user, timeout=30)
 
 
 @pytest.fixture(params=["memory", "ceph"])
@@ -26,3 +27,10 @@ def blocks(request: pytest.FixtureRequest) -> BlockStore:
         return Memory()
     store: BlockStore = request.getfixturevalue("ceph")
     return store
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Hypervisor]:
+    """A whole hypervisor: the last one of devstack's."""
+    with hypervisor() as found:
+        yield found

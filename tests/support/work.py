@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from common.db import Database, clock
+from common.db import Database, Tx, clock
 from common.jobs import Engines, Flow, Kernel
 from common.models import Job
 
@@ -17,10 +17,14 @@ def run_jobs(db: Database, flows: Iterable[Flow[Any]], *engines: tuple[type, obj
     kernel = Kernel(db, flows, Engines(*engines))
     for _ in range(most):
         if not kernel.run_one():
-            waiting = update(Job).where(func.isfinite(Job.due_at), Job.due_at > clock()).values(due_at=clock())
-            if not db.run(lambda tx: tx.execute(waiting).rowcount):  # type: ignore[attr-defined]
+            if not db.run(_let_time_pass):
                 break
     return db.run(lambda tx: tx.execute(select(func.count()).select_from(Job)).scalar_one())
+
+
+def _let_time_pass(tx: Tx) -> int:
+    waiting = update(Job).where(func.isfinite(Job.due_at), Job.due_at > clock()).values(due_at=clock())
+    return int(tx.execute(waiting).rowcount)  # type: ignore[attr-defined]
 
 
 def until(condition: Callable[[], bool], db: Database, flows: Iterable[Flow[Any]], *engines: tuple[type, object], most: int = 200) -> None:

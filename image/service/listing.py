@@ -1,4 +1,7 @@
-"""What a list of images can be narrowed by: attributes, `in:` lists, ranges of size and time, tags, and properties by equality."""
+"""Lists of images: which the actor sees, and what they are narrowed by and sorted by.
+
+Narrowed by attributes, `in:` lists, ranges of size and time, tags, and properties by equality.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, false, select
 
+from common.api.paging import Page
 from common.api.request import Query
+from common.auth import Actor
+from common.db import Tx
 from common.errors import BadRequest
 from image.models import Image
+from image.service import images
 from image.service.status import status_sql
 
+KEYS: dict[str, Any] = {
+    "name": Image.name, "status": status_sql(), "container_format": Image.container_format, "disk_format": Image.disk_format,
+    "size": Image.size, "id": Image.id, "created_at": Image.created_at, "updated_at": Image.updated_at, "owner": Image.owner,
+    "min_disk": Image.min_disk, "min_ram": Image.min_ram, "visibility": Image.visibility,
+}  # fmt: skip
 LISTS: dict[str, Any] = {
     "id": Image.id, "name": Image.name, "container_format": Image.container_format, "disk_format": Image.disk_format, "status": status_sql(),
 }  # fmt: skip
@@ -29,7 +41,16 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 ELSEWHERE = {"limit", "marker", "sort", "sort_key", "sort_dir", "visibility", "member_status", "os_hidden", "tag", "protected", "size_min", "size_max"}  # fmt: skip
 
 
-def filters(query: Query) -> list[ColumnElement[bool]]:
+def images_of(tx: Tx, actor: Actor, query: Query, page: Page) -> tuple[list[Image], bool]:
+    """One page of the images that the query asks for, and whether there is more. Raises BadRequest."""
+    where = [images.listed(actor, query.one("visibility"), query.one("member_status")), *_filters(query)]
+    where.append(Image.hidden.is_(bool(query.flag("os_hidden", False))))
+    if page.limit == 0:
+        where.append(false())
+    return page.cut(page.rows(tx, select(Image).where(*where), KEYS, Image.id))
+
+
+def _filters(query: Query) -> list[ColumnElement[bool]]:
     """The conditions that the query names. Raises BadRequest for a value that cannot be."""
     found: list[ColumnElement[bool]] = [Image.tags.contains([tag]) for tag in query.all("tag")]
     protected = query.flag("protected")

@@ -1,0 +1,161 @@
+"""How volumes, snapshots and types look on the wire at 3.0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from common.api.request import Request
+from common.api.shapes import OPTIONAL_TEXT, OPTIONAL_UUID, TEXT, UUID, Shape, array, integer, obj, wrapped
+from volume.models import Snapshot, VolumeType
+from volume.service.status import status_of_snapshot
+from volume.service.volumes import Found
+
+# Metadata as Cinder takes it: numbers and booleans come back as the text they are.
+META_VALUE: Shape = {"type": ["string", "number", "boolean", "null"], "maxLength": 255, "pattern": r"^[^\u0000]*$"}
+META: Shape = {
+    "type": ["object", "null"], "maxProperties": 128, "additionalProperties": META_VALUE,
+    "propertyNames": {"minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]+$"},
+}  # fmt: skip
+NAME: Shape = OPTIONAL_TEXT
+SIZE: Shape = {"anyOf": [integer(1), {"type": "null"}]}
+IGNORED: Shape = {}
+LINKS: Shape = array({"type": "object"})
+
+CREATE_VOLUME = obj(
+    {
+        "volume": obj(
+            {
+                "size": SIZE, "name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME, "metadata": META,
+                "volume_type": OPTIONAL_TEXT, "imageRef": OPTIONAL_TEXT, "image_id": OPTIONAL_TEXT, "snapshot_id": OPTIONAL_UUID,
+                "source_volid": OPTIONAL_UUID, "source_replica": IGNORED, "consistencygroup_id": IGNORED, "multiattach": IGNORED,
+                "availability_zone": OPTIONAL_TEXT, "scheduler_hints": IGNORED, "user_id": IGNORED, "project_id": IGNORED,
+                "status": IGNORED, "attach_status": IGNORED,
+            }
+        ),
+        "OS-SCH-HNT:scheduler_hints": IGNORED,
+    },
+    required=("volume",),
+)  # fmt: skip
+UPDATE: Shape = obj({"name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME, "metadata": META})
+CREATE_SNAPSHOT = wrapped(
+    "snapshot",
+    obj(
+        {
+            "volume_id": UUID, "name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME,
+            "force": {"type": ["boolean", "string", "null"]}, "metadata": META,
+        },
+        required=("volume_id",),
+    ),
+)  # fmt: skip
+
+_BRIEF = {"id": UUID, "name": OPTIONAL_TEXT, "links": LINKS}
+VOLUME = obj(
+    {**_BRIEF, "status": TEXT, "size": {"type": "integer"}, "bootable": {"enum": ["true", "false"]}, "created_at": TEXT, "metadata": {"type": "object"}},
+    required=(
+        "id", "name", "links", "status", "size", "bootable", "created_at", "updated_at", "metadata", "attachments", "volume_type",
+        "availability_zone", "description", "snapshot_id", "source_volid", "user_id", "encrypted", "replication_status",
+        "consistencygroup_id", "multiattach", "migration_status",
+    ),
+    extra=True,
+)  # fmt: skip
+BRIEF = obj(_BRIEF, required=("id", "name", "links"))
+_SNAPSHOT = {
+    "id": UUID, "name": OPTIONAL_TEXT, "description": OPTIONAL_TEXT, "volume_id": UUID, "status": TEXT, "size": {"type": "integer"},
+    "created_at": TEXT, "updated_at": {}, "metadata": {"type": "object"},
+}  # fmt: skip
+SNAPSHOT = obj(_SNAPSHOT, required=tuple(_SNAPSHOT), extra=True)
+TYPE = obj(
+    {"id": UUID, "name": TEXT, "description": OPTIONAL_TEXT, "is_public": {"type": "boolean"}, "extra_specs": {"type": "object"}},
+    required=("id", "name", "description", "is_public"),
+    extra=True,
+)
+
+
+def moment(value: datetime | None) -> str | None:
+    """A moment as Cinder prints it: UTC, microseconds, no zone."""
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%f") if value else None
+
+
+def named(body: Mapping[str, Any], key: str) -> Any:
+    """`name` or `description`, by their old names too."""
+    return body.get(key, body.get(f"display_{key}"))
+
+
+def meta(value: Mapping[str, Any] | None) -> dict[str, str]:
+    """Metadata as it is stored: text."""
+    return {key: "" if item is None else str(item) for key, item in (value or {}).items()}
+
+
+def links(request: Request, noun: str, item_id: str) -> list[dict[str, str]]:
+    """The links of a resource."""
+    project = request.actor.project_id
+    root = f"/{project}" if project else ""
+    return [
+        {"rel": "self", "href": request.url(f"/v3{root}/{noun}/{item_id}")},
+        {"rel": "bookmark", "href": request.url(f"{root}/{noun}/{item_id}")},
+    ]
+
+
+def brief_volume(request: Request, found: Found) -> dict[str, Any]:
+    """A volume in a plain list."""
+    return {"id": found.id, "name": found.volume.name, "links": links(request, "volumes", found.id)}
+
+
+def volume_view(request: Request, found: Found) -> dict[str, Any]:
+    """A volume in full."""
+    volume = found.volume
+    view = {
+        **brief_volume(request, found), "description": volume.description, "status": found.status, "size": volume.size_gib,
+        "volume_type": found.type_name, "availability_zone": volume.availability_zone, "bootable": str(volume.bootable).lower(),
+        "metadata": volume.meta, "snapshot_id": volume.snapshot_id, "source_volid": None, "user_id": volume.user_id,
+        "attachments": _attachments(found), "created_at": moment(volume.created_at), "updated_at": moment(volume.updated_at),
+        "encrypted": False, "multiattach": False, "replication_status": None, "consistencygroup_id": None, "migration_status": None,
+        "os-vol-tenant-attr:tenant_id": volume.project_id,
+    }  # fmt: skip
+    if volume.image_meta:
+        view["volume_image_metadata"] = volume.image_meta
+    if request.may("volume:volume:show:host"):
+        view |= {
+            "os-vol-host-attr:host": "wolke@rbd#volumes",
+            "os-vol-mig-status-attr:migstat": None,
+            "os-vol-mig-status-attr:name_id": None,
+        }
+    return view
+
+
+def _attachments(found: Found) -> list[dict[str, Any]]:
+    row = found.attachment
+    if row is None or not row.observed_generation:
+        return []
+    return [
+        {
+            "id": found.id, "attachment_id": row.id, "volume_id": found.id, "server_id": row.server_id, "device": row.mountpoint,
+            "host_name": None, "attached_at": moment(row.attached_at),
+        }
+    ]  # fmt: skip
+
+
+def snapshot_view(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
+    """A snapshot; `full` with the extended attributes."""
+    view = {
+        "id": snapshot.id, "name": snapshot.name, "description": snapshot.description, "volume_id": snapshot.volume_id,
+        "status": status_of_snapshot(snapshot), "size": snapshot.size_gib, "created_at": moment(snapshot.created_at),
+        "updated_at": moment(snapshot.updated_at), "metadata": snapshot.meta,
+    }  # fmt: skip
+    if full:
+        view["os-extended-snapshot-attributes:project_id"] = snapshot.project_id
+        view["os-extended-snapshot-attributes:progress"] = "100%" if snapshot.observed_generation and not snapshot.fault else "0%"
+    return view
+
+
+def type_view(request: Request, row: VolumeType) -> dict[str, Any]:
+    """A volume type."""
+    view: dict[str, Any] = {
+        "id": row.id, "name": row.name, "description": row.description, "is_public": row.is_public,
+        "os-volume-type-access:is_public": row.is_public, "qos_specs_id": None,
+    }  # fmt: skip
+    if request.may("volume:type:extra_specs"):
+        view["extra_specs"] = row.extra_specs
+    return view

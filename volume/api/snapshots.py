@@ -1,0 +1,127 @@
+"""/snapshots: create, list, show, change, delete, and their metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.api.operation import operation
+from common.api.paging import Page, next_link
+from common.api.request import Request
+from common.api.shapes import TRUTHS, array, obj, truth, wrapped
+from common.errors import BadRequest
+from volume.api import metadata
+from volume.api.shapes import CREATE_SNAPSHOT, SNAPSHOT, UPDATE, meta, named, snapshot_view
+from volume.api.volumes import scope
+from volume.models import Snapshot
+from volume.service import listing, snapshots
+
+LIST = obj({"snapshots": array(SNAPSHOT), "snapshots_links": {}})
+
+
+def _page(request: Request, *, full: bool) -> dict[str, Any]:
+    page, whose = Page.asked(request, listing.SNAPSHOT_KEYS), scope(request, "volume:snapshot")
+    rows, more = request.read(lambda tx: listing.snapshots_of(tx, whose, request.query, page))
+    return {"snapshots": [snapshot_view(row, full=full) for row in rows], **next_link(request, "snapshots", rows, more)}
+
+
+@operation("GET", "/snapshots", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=LIST)
+def index(request: Request) -> dict[str, Any]:
+    """The snapshots of the project, newest first."""
+    return _page(request, full=False)
+
+
+@operation("GET", "/snapshots/detail", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=LIST)
+def detail(request: Request) -> dict[str, Any]:
+    """The same with the extended attributes."""
+    return _page(request, full=True)
+
+
+@operation("POST", "/snapshots", action="volume:snapshot:create", status=202, body=CREATE_SNAPSHOT, answer=wrapped("snapshot", SNAPSHOT))
+def create(request: Request) -> dict[str, Any]:
+    """Take a snapshot of a volume; with `force` also of one in use."""
+    body = request.body["snapshot"]
+    force = body.get("force") or False
+    if str(force).lower() not in TRUTHS:
+        raise BadRequest(f"Invalid value {force!r} for force: it is not a boolean.")
+    made = request.run(
+        lambda tx: snapshot_view(
+            snapshots.create(
+                tx, request.actor, body["volume_id"], name=named(body, "name"), description=named(body, "description"),
+                metadata=meta(body.get("metadata")), force=truth(force),
+            ),
+            full=False,
+        )
+    )  # fmt: skip
+    return {"snapshot": made}
+
+
+@operation("GET", "/snapshots/{snapshot_id}", action="volume:snapshot:show", answer=wrapped("snapshot", SNAPSHOT))
+def show(request: Request) -> dict[str, Any]:
+    """One snapshot."""
+    return {"snapshot": request.read(lambda tx: snapshot_view(snapshots.get(tx, request.actor, request.path["snapshot_id"])))}
+
+
+@operation("PUT", "/snapshots/{snapshot_id}", action="volume:snapshot:update", body=wrapped("snapshot", UPDATE), answer=wrapped("snapshot", SNAPSHOT))  # fmt: skip
+def update(request: Request) -> dict[str, Any]:
+    """Change name or description."""
+    body = request.body["snapshot"]
+
+    def change(tx: Any) -> dict[str, Any]:
+        row = snapshots.get_locked(tx, request.actor, request.path["snapshot_id"])
+        for key in ("name", "description"):
+            if key in body or f"display_{key}" in body:
+                setattr(row, key, named(body, key))
+        tx.flush()
+        tx.refresh(row)
+        return snapshot_view(row)
+
+    return {"snapshot": request.run(change)}
+
+
+@operation("DELETE", "/snapshots/{snapshot_id}", action="volume:snapshot:delete", status=202)
+def delete(request: Request) -> None:
+    """Delete a snapshot; volumes made from it live on."""
+    request.run(lambda tx: snapshots.delete(tx, request.actor, request.path["snapshot_id"]))
+
+
+METADATA = "/snapshots/{snapshot_id}/metadata"
+
+
+def _meta_row(request: Request, tx: Any, locked: bool) -> Snapshot:
+    return (snapshots.get_locked if locked else snapshots.get)(tx, request.actor, request.path["snapshot_id"])
+
+
+@operation("GET", METADATA, action="volume:snapshot:show", answer=metadata.ANSWER)
+def metadata_whole(request: Request) -> dict[str, Any]:
+    """All of its metadata."""
+    return metadata.whole(request, _meta_row)
+
+
+@operation("POST", METADATA, action="volume:snapshot:update", body=metadata.BODY, answer=metadata.ANSWER)
+def metadata_merge(request: Request) -> dict[str, Any]:
+    """Set some keys of its metadata."""
+    return metadata.merge(request, _meta_row)
+
+
+@operation("PUT", METADATA, action="volume:snapshot:update", body=metadata.BODY, answer=metadata.ANSWER)
+def metadata_replace(request: Request) -> dict[str, Any]:
+    """Replace its metadata."""
+    return metadata.replace(request, _meta_row)
+
+
+@operation("GET", METADATA + "/{key}", action="volume:snapshot:show")
+def metadata_item(request: Request) -> dict[str, Any]:
+    """One key of its metadata."""
+    return metadata.item(request, _meta_row)
+
+
+@operation("PUT", METADATA + "/{key}", action="volume:snapshot:update", body=metadata.ITEM)
+def metadata_set_item(request: Request) -> dict[str, Any]:
+    """Set one key of its metadata."""
+    return metadata.set_item(request, _meta_row)
+
+
+@operation("DELETE", METADATA + "/{key}", action="volume:snapshot:update")
+def metadata_remove_item(request: Request) -> None:
+    """Remove one key of its metadata."""
+    metadata.remove_item(request, _meta_row)

@@ -1,0 +1,82 @@
+"""/types: the kinds of volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.api.operation import operation
+from common.api.paging import Page, next_link
+from common.api.request import Request
+from common.api.shapes import LOOSE_BOOLEAN, NAME, OPTIONAL_TEXT, array, obj, truth, wrapped
+from volume.api.shapes import META, TYPE, meta, type_view
+from volume.service import listing, types
+
+PUBLIC = "os-volume-type-access:is_public"
+CREATE = wrapped(
+    "volume_type", obj({"name": NAME, "description": OPTIONAL_TEXT, "extra_specs": META, PUBLIC: LOOSE_BOOLEAN}, required=("name",))
+)
+UPDATE = wrapped(
+    "volume_type", obj({"name": {**NAME, "type": ["string", "null"]}, "description": OPTIONAL_TEXT, "is_public": LOOSE_BOOLEAN})
+)
+SPECS = wrapped("extra_specs", {**META, "type": "object"})
+ANSWER = wrapped("volume_type", TYPE)
+
+
+@operation(
+    "GET", "/types", action="volume:type:list", answer=obj({"volume_types": array(TYPE), "volume_type_links": {}, "volume_types_links": {}})
+)
+def index(request: Request) -> dict[str, Any]:
+    """The types that the actor may use."""
+    page = Page.asked(request, listing.TYPE_KEYS)
+    rows, more = request.read(lambda tx: listing.types_of(tx, request.actor, request.query, page))
+    return {"volume_types": [type_view(request, row) for row in rows], **next_link(request, "volume_types", rows, more)}
+
+
+@operation("GET", "/types/{type_id}", action="volume:type:show", guarded=("volume:type:extra_specs",), answer=ANSWER)
+def show(request: Request) -> dict[str, Any]:
+    """One type; `default` is the default one."""
+    type_id = request.path["type_id"]
+    found = request.read(lambda tx: types.default(tx) if type_id == "default" else types.get(tx, request.actor, type_id))
+    return {"volume_type": type_view(request, found)}
+
+
+@operation("POST", "/types", action="volume:type:create", body=CREATE, answer=ANSWER)
+def create(request: Request) -> dict[str, Any]:
+    """Make a type."""
+    body = request.body["volume_type"]
+    made = request.run(
+        lambda tx: types.create(
+            tx, name=body["name"], description=body.get("description"), is_public=truth(body.get(PUBLIC, True)),
+            extra_specs=meta(body.get("extra_specs")),
+        )
+    )  # fmt: skip
+    return {"volume_type": type_view(request, made)}
+
+
+@operation("PUT", "/types/{type_id}", action="volume:type:update", body=UPDATE, answer=ANSWER)
+def update(request: Request) -> dict[str, Any]:
+    """Change a type."""
+    body = dict(request.body["volume_type"])
+    if "is_public" in body:
+        body["is_public"] = truth(body["is_public"])
+    return {"volume_type": type_view(request, request.run(lambda tx: types.update(tx, request.path["type_id"], body)))}
+
+
+@operation("DELETE", "/types/{type_id}", action="volume:type:delete", status=202)
+def delete(request: Request) -> None:
+    """Remove a type that no volume is of."""
+    request.run(lambda tx: types.delete(tx, request.path["type_id"]))
+
+
+@operation("GET", "/types/{type_id}/extra_specs", action="volume:type:extra_specs")
+def extra_specs(request: Request) -> dict[str, Any]:
+    """A type's extra specs."""
+    return {"extra_specs": request.read(lambda tx: types.get(tx, request.actor, request.path["type_id"]).extra_specs)}
+
+
+@operation("POST", "/types/{type_id}/extra_specs", action="volume:type:update", body=SPECS)
+def set_extra_specs(request: Request) -> dict[str, Any]:
+    """Set some extra specs."""
+    given = meta(request.body["extra_specs"])
+    request.run(lambda tx: types.set_extra_specs(tx, request.path["type_id"], given))
+    return {"extra_specs": given}

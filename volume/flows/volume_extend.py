@@ -1,0 +1,26 @@
+"""`volume.extend`: grows a volume to the size that its row wishes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from common.jobs import Done, Fail, Flow, Outcome, Run
+from common.rbd import StoreFull
+from volume.engine import store_of
+from volume.models import Volume
+from volume.names import GIB
+
+FLOW = Flow("volume.extend", Volume, deadline=timedelta(hours=1))
+
+
+@FLOW.step
+def start(run: Run[Volume]) -> Outcome:
+    """Set the size."""
+    volume = run.subject
+    if volume is None or volume.desired == "absent":
+        return Done()
+    try:
+        store_of(run).ensure_size(volume.id, volume.size_gib * GIB)
+    except StoreFull:
+        return Fail(413, "There is not enough room for the volume.")
+    return Done()

@@ -1,0 +1,45 @@
+"""Who may do what with volumes; one permission per operation and per guarded field."""
+
+from __future__ import annotations
+
+from common.api.policy import ADMIN, MEMBER, READER, rule
+
+RULES = [
+    rule("volume:volume:list", READER, "List volumes"),
+    rule("volume:volume:list:all_projects", ADMIN, "List the volumes of every project"),
+    rule("volume:volume:show", READER, "Show a volume"),
+    rule("volume:volume:show:host", ADMIN, "See where a volume is kept"),
+    rule("volume:volume:create", MEMBER, "Create a volume"),
+    rule("volume:volume:update", MEMBER, "Change a volume's name, description or metadata"),
+    rule("volume:volume:delete", MEMBER, "Delete a volume"),
+    rule("volume:volume:force_delete", ADMIN, "Delete a volume whatever its status"),
+    rule("volume:volume:reset_status", ADMIN, "Set the status that a volume shows"),
+    rule("volume:volume:extend", MEMBER, "Make a volume larger"),
+    rule("volume:volume:reserve", MEMBER, "Mark a volume for attaching or detaching, and take the mark off"),
+    rule("volume:volume:set_bootable", MEMBER, "Say whether a volume can be booted from"),
+    rule("volume:image_metadata:show", READER, "Show what a volume knows of its image"),
+    rule("volume:image_metadata:update", MEMBER, "Change what a volume knows of its image"),
+    rule("volume:metadata:show", READER, "Show a volume's metadata"),
+    rule("volume:metadata:update", MEMBER, "Change a volume's metadata"),
+    rule("volume:snapshot:list", READER, "List snapshots"),
+    rule("volume:snapshot:list:all_projects", ADMIN, "List the snapshots of every project"),
+    rule("volume:snapshot:show", READER, "Show a snapshot"),
+    rule("volume:snapshot:create", MEMBER, "Take a snapshot"),
+    rule("volume:snapshot:update", MEMBER, "Change a snapshot's name, description or metadata"),
+    rule("volume:snapshot:delete", MEMBER, "Delete a snapshot"),
+    rule("volume:snapshot:force_delete", ADMIN, "Delete a snapshot whatever its status"),
+    rule("volume:snapshot:reset_status", ADMIN, "Set the status that a snapshot shows"),
+    rule("volume:type:list", READER, "List volume types"),
+    rule("volume:type:show", READER, "Show a volume type"),
+    rule("volume:type:create", ADMIN, "Create a volume type"),
+    rule("volume:type:update", ADMIN, "Change a volume type"),
+    rule("volume:type:delete", ADMIN, "Delete a volume type"),
+    rule("volume:type:extra_specs", READER, "See a volume type's extra specs"),
+    rule("volume:quota:show", READER, "Show the own project's quotas"),
+    rule("volume:quota:show:other", ADMIN, "Show another project's quotas"),
+    rule("volume:quota:update", ADMIN, "Change a project's quotas"),
+    rule("volume:quota:delete", ADMIN, "Return a project's quotas to their defaults"),
+    rule("volume:limits:show", READER, "Show limits and what is used"),
+    rule("volume:zone:list", READER, "List availability zones"),
+    rule("volume:extension:list", READER, "List extensions"),
+]
