@@ -17,6 +17,10 @@ class StaleFenceError(EngineError):
     """Another writer holds the northbound database: this process must end."""
 
 
+class UnavailableError(EngineError):
+    """OVN does not answer; nothing is known of the transaction."""
+
+
 class MissingReferenceError(EngineError):
     """A row names another that OVN does not have (yet)."""
 

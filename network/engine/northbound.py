@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from network.engine import ovsdb
-from network.engine.base import Chassis, Content, EngineError, MissingReferenceError, StaleFenceError
+from network.engine.base import Chassis, Content, MissingReferenceError, StaleFenceError, UnavailableError
 from network.engine.desired import RANK, Row, Stamp, Unit, Value
 
 _PARENT_COLUMNS = {
@@ -71,7 +71,7 @@ class _Writing:
         """Refuse unless NB_Global names this writer, and let the server refuse if that changes before the commit."""
         rows = list(self._idl.tables["NB_Global"].rows.values())
         if not rows:
-            raise EngineError("the northbound database is not loaded")
+            raise UnavailableError("the northbound database is not loaded")
         rows[0].verify("external_ids")
         holder = int(rows[0].external_ids.get(ovsdb.WRITER, "0"))
         if holder != fence:

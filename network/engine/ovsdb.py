@@ -14,7 +14,7 @@ from ovs.db import idl as ovs_idl
 from ovsdbapp import exceptions
 from ovsdbapp.backend.ovs_idl import connection, idlutils, transaction
 
-from network.engine.base import EngineError
+from network.engine.base import EngineError, UnavailableError
 from network.engine.desired import NAMED, RANK
 
 UNIT_KIND = "wolke:kind"
@@ -158,7 +158,7 @@ class Client:
             self._connection = connection.Connection(self.idl, timeout=timeout)
             self._connection.start()
         except Exception as error:  # the libraries raise bare Exception and RuntimeError
-            raise EngineError(f"{schema} at {remote} cannot be reached: {error}") from error
+            raise UnavailableError(f"{schema} at {remote} cannot be reached: {error}") from error
 
     @property
     def lock(self) -> threading.RLock:
@@ -175,8 +175,10 @@ class Client:
         except EngineError:
             raise
         except exceptions.TimeoutException as error:
-            raise EngineError("OVN's northbound database did not answer in time") from error
+            raise UnavailableError("OVN's northbound database did not answer in time") from error
         except Exception as error:  # ovsdbapp raises RuntimeError for whatever the server refused
+            if "timed out" in str(error):
+                raise UnavailableError("OVN's northbound database did not answer in time") from error
             raise EngineError(str(error)) from error
 
     def rows(self, table: str) -> Iterable[Any]:
