@@ -84,6 +84,13 @@ class Cluster:
 
 def main(conf: str, action: str, *arguments: str) -> None:
     cluster = Cluster(conf)
+    try:
+        run(cluster, action, *arguments)
+    finally:
+        cluster.rados.shutdown()  # threads that outlive the interpreter crash it
+
+
+def run(cluster: Cluster, action: str, *arguments: str) -> None:
     if action == "osds":
         cluster.osds(arguments[0])
     elif action == "ready":
