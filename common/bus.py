@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from oslo_service import backend
 
+sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]  # futurist and ovs would load it, 9 MB, wherever it is installed
 backend.init_backend(backend.BackendType.THREADING)  # before oslo_messaging is imported: it would choose eventlet's
 
 import oslo_messaging  # noqa: E402
@@ -23,6 +25,7 @@ from common.config import CONF  # noqa: E402
 
 LOG = logging.getLogger(__name__)
 EXCHANGE = "wolke"
+EXECUTORS = 8  # threads that answer; oslo.messaging would start 64, one for each message that comes
 
 
 class Bus(Protocol):
@@ -99,6 +102,7 @@ class RabbitBus:
         server = oslo_messaging.get_rpc_server(
             self._transport, target, list(endpoints), executor="threading", access_policy=DefaultRPCAccessPolicy
         )
+        CONF.set_default("executor_thread_pool_size", EXECUTORS)  # the option is there from the first server on
         starter = threading.Thread(target=server.start, name=f"bus-{topic}", daemon=True)  # it blocks while the broker is away
         starter.start()
         self._servers.append(server)

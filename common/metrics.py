@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import falcon
+from typing import TYPE_CHECKING
+
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest, start_http_server
+
+if TYPE_CHECKING:  # a process without an API does without it
+    import falcon
 
 REQUESTS = Histogram(
     "wolke_request_seconds", "Time from a request to its answer", ["service", "operation", "method", "status"],
