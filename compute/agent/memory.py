@@ -178,7 +178,7 @@ class MemorySwitch:
     def plug(self, server_id: str, nic: Nic) -> None:
         if self.fail:
             raise EngineError(self.fail)
-        self.ports[nic.tap] = Tap(nic.tap, server_id, nic.port_id, self.installs)
+        self.ports[nic.tap] = Tap(nic.tap, server_id, nic.port_id, self.installs, nic.network_id)
         self._callback()
 
     def unplug(self, tap: str) -> None:

@@ -74,6 +74,7 @@ class Tap:
     server_id: str
     port_id: str
     installed: bool
+    network_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

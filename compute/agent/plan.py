@@ -181,6 +181,7 @@ def _namespaces(desired: Document, observed: Observed, now: float) -> Iterator[A
         if retry_due(observed.asked_of(network.id).failure, (), now):
             yield AddNamespace(network.id, network)
     needed = {nic.network_id for server in desired.servers.values() for nic in server.nics}
+    needed |= {tap.network_id for tap in observed.taps.values()}  # of a guest in quarantine as well
     for network_id in observed.namespaces.keys() - desired.networks.keys() - needed - observed.busy:
         yield RemoveNamespace(network_id)
 

@@ -11,6 +11,7 @@ from compute.agent.observed import Tap
 from compute.agent.ovsdb import Ovsdb
 
 SERVER_KEY = "wolke-server"  # external_ids key: whose tap an interface is, should the device be gone
+NETWORK_KEY = "wolke-guest-network"
 
 
 class OvsSwitch:
@@ -30,10 +31,11 @@ class OvsSwitch:
         for name, owner in owners.items():
             ids = snapshot.interfaces.get(name, {})
             plugged = "" if name in snapshot.broken else ids.get("iface-id", "")
-            taps[name] = Tap(name, owner, plugged, bool(plugged) and ids.get("ovn-installed") == "true")
+            installed = bool(plugged) and ids.get("ovn-installed") == "true"
+            taps[name] = Tap(name, owner, plugged, installed, ids.get(NETWORK_KEY, ""))
         for name, ids in snapshot.interfaces.items():
             if SERVER_KEY in ids and name not in taps:
-                taps[name] = Tap(name, ids[SERVER_KEY], "", installed=False)
+                taps[name] = Tap(name, ids[SERVER_KEY], "", installed=False, network_id=ids.get(NETWORK_KEY, ""))
         return taps
 
     def plug(self, server_id: str, nic: Nic) -> None:
@@ -42,7 +44,13 @@ class OvsSwitch:
         if snapshot.datapath == "netdev":  # on the kernel's datapath OVS takes the frames away from the stack itself
             device.fence(nic.tap)
         device.up(nic.tap, nic.mtu)
-        ids = {"iface-id": nic.port_id, "iface-status": "active", "attached-mac": nic.mac, SERVER_KEY: server_id}
+        ids = {
+            "iface-id": nic.port_id,
+            "iface-status": "active",
+            "attached-mac": nic.mac,
+            SERVER_KEY: server_id,
+            NETWORK_KEY: nic.network_id,
+        }
         self._ovsdb.put_port(nic.tap, ids, anew=made or nic.tap in snapshot.broken)
 
     def unplug(self, tap: str) -> None:

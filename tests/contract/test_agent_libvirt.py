@@ -1,7 +1,7 @@
 """One contract for both hypervisors: the twin in memory and libvirt with a real QEMU.
 
-`WOLKE_TEST_LIBVIRT` is the URI of a libvirt that boots the guest of `WOLKE_TEST_GUEST` (raw image, default /var/cache/wolke/guest/guest.raw);
-without it the real half fails, it is never skipped: leave it out by name with `-m "not engine"`.
+The real half uses the last host of devstack, which is started for it where none is up, and boots the guest of `WOLKE_TEST_GUEST` (raw image,
+default /var/cache/wolke/guest/guest.raw). It is never skipped: leave it out by name with `-m "not engine"`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +25,8 @@ from compute.agent.domain_xml import Builder
 from compute.agent.memory import MemoryHypervisor
 from compute.agent.observed import Domain, Mark, Phase, Power
 from compute.agent.ports import EngineAway, Hypervisor
+from tests.support.engines import Hypervisor as StackHost
+from tests.support.guests import qemu_of
 from tests.unit.agent_world import disk, raw_document, server
 
 MARK = Mark(epoch=1, generation=3, reboots=2, phase=Phase.STARTING)
@@ -62,12 +62,10 @@ class MemoryBench:
 
 
 class LibvirtBench:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: StackHost) -> None:
         from compute.agent.libvirt import LibvirtHypervisor
 
-        uri = os.environ.get("WOLKE_TEST_LIBVIRT")
-        if not uri:
-            pytest.fail("WOLKE_TEST_LIBVIRT names no libvirt; set it, or leave real engines out with -m 'not engine'")
+        uri = host.libvirt_uri
         self.folder = folder
         self.consoles = FileConsoles(folder / "console")
         self.hypervisor: Hypervisor = LibvirtHypervisor(uri, Builder("qemu", self.source, self.consoles.path))
@@ -101,16 +99,6 @@ class LibvirtBench:
                 self.hypervisor.undefine(server_id)
 
 
-def qemu_of(server_id: str) -> int:
-    """The process of one guest, by its name on the command line."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            arguments = (entry / "cmdline").read_bytes().split(b"\0")
-            if b"qemu" in arguments[0] and any(f"guest=wolke-{server_id}".encode() in argument for argument in arguments):
-                return int(entry.name)
-    raise AssertionError(f"no QEMU runs {server_id}")
-
-
 def make_server(*disks: str) -> Server:
     server_id = str(uuid.uuid4())
     wish = server(
@@ -128,7 +116,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
 
 @pytest.fixture(params=["memory", pytest.param("libvirt", marks=pytest.mark.engine)])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    bench = MemoryBench() if request.param == "memory" else LibvirtBench(tmp_path)
+    bench = MemoryBench() if request.param == "memory" else LibvirtBench(tmp_path, request.getfixturevalue("host"))
     yield bench
     bench.close()
 
@@ -225,15 +213,14 @@ def test_every_change_is_told(bench: Bench) -> None:
 
 
 @pytest.mark.engine
-def test_a_dead_libvirtd_is_away_and_its_events_come_again_afterwards(tmp_path: Path) -> None:
-    """`WOLKE_TEST_LIBVIRT_KILL` is a shell command that kills libvirtd, which something starts again."""
-    bench = LibvirtBench(tmp_path)
+def test_a_dead_libvirtd_is_away_and_its_events_come_again_afterwards(tmp_path: Path, host: StackHost) -> None:
+    bench = LibvirtBench(tmp_path, host)
     try:
         server_id = run(bench, bench.server())
         assert seen(bench, server_id).power is Power.RUNNING
         told: list[str | None] = []
         bench.hypervisor.on_change(told.append)
-        subprocess.run(os.environ["WOLKE_TEST_LIBVIRT_KILL"], shell=True, check=True)
+        os.kill(host.libvirtd_pid, signal.SIGKILL)  # the supervisor starts it again
         wait_for(lambda: None in told)
 
         def back() -> bool:

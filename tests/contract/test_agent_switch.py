@@ -1,7 +1,7 @@
 """One contract for both switches: the twin in memory, and taps and namespaces on a host's Open vSwitch with OVN behind it.
 
-The real half runs as root inside a host: `devstack/host-exec.sh hv2 pytest …` with WOLKE_TEST_OVS (the host's database) and WOLKE_TEST_OVN
-(the northbound database); without them it fails, it is never skipped: leave it out by name with `-m "not engine"`.
+The real half must run inside a host: test_agent_on_host.py runs this file there, with WOLKE_TEST_OVS (the host's database) and WOLKE_TEST_OVN
+(the northbound database) set; the twin's half runs where they are not.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import json
 import os
 import socket
 import subprocess
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,7 +20,7 @@ import pytest
 from compute.agent.document import Network, Nic, parse
 from compute.agent.memory import MemoryNamespaces, MemorySwitch
 from compute.agent.ports import Namespaces, Switch
-from tests.unit.agent_world import network, nic, raw_document, server
+from tests.unit.agent_world import network, nic, raw_document, server, wait_for
 
 
 class Bench(Protocol):
@@ -56,9 +55,6 @@ class MemoryBench:
 
 class OvsBench:
     def __init__(self) -> None:
-        for name in ("WOLKE_TEST_OVS", "WOLKE_TEST_OVN"):
-            if not os.environ.get(name):
-                pytest.fail(f"{name} names no database; set it, or leave real engines out with -m 'not engine'")
         self.again()
         self.logical = f"agent-test-{uuid.uuid4()}"
         self.network_id = str(uuid.uuid4())
@@ -107,16 +103,9 @@ def make_network(network_id: str, mtu: int = 1442) -> Network:
     return parse(raw_document(networks=[network(network_id, mtu=mtu)])).networks[network_id]
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture(params=["memory", pytest.param("ovs", marks=pytest.mark.engine)])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    bench = MemoryBench() if request.param == "memory" else OvsBench()
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = OvsBench() if "WOLKE_TEST_OVS" in os.environ else MemoryBench()
     yield bench
     bench.close()
 
@@ -129,7 +118,7 @@ def test_a_plugged_tap_is_installed_and_told_and_an_unplugged_one_is_gone(bench:
     bench.switch.plug(owner, wanted)
     wait_for(lambda: bench.switch.taps()[wanted.tap].installed)
     tap = bench.switch.taps()[wanted.tap]
-    assert (tap.server_id, tap.port_id) == (owner, wanted.port_id)
+    assert (tap.server_id, tap.port_id, tap.network_id) == (owner, wanted.port_id, wanted.network_id)
     assert told
     bench.switch.unplug(wanted.tap)
     bench.switch.unplug(wanted.tap)
@@ -168,10 +157,8 @@ def test_a_namespace_is_made_changed_found_by_the_next_life_and_removed(bench: B
     assert wanted.id not in bench.namespaces.present()
 
 
-@pytest.mark.engine
-def test_a_tap_is_fenced_before_it_is_up_and_nothing_of_it_stays() -> None:
-    bench = OvsBench()
-    try:
+def test_a_tap_is_fenced_before_it_is_up_and_nothing_of_it_stays(bench: Bench) -> None:
+    if isinstance(bench, OvsBench):  # the twin has no devices
         wanted = bench.nic()
         bench.switch.plug(str(uuid.uuid4()), wanted)
         rules = subprocess.run(["nft", "list", "table", "netdev", "wolke"], check=True, capture_output=True, text=True).stdout
@@ -182,5 +169,3 @@ def test_a_tap_is_fenced_before_it_is_up_and_nothing_of_it_stays() -> None:
         rules = subprocess.run(["nft", "list", "table", "netdev", "wolke"], check=True, capture_output=True, text=True).stdout
         assert wanted.tap not in rules
         assert wanted.tap not in {name for _, name in socket.if_nameindex()}
-    finally:
-        bench.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute.agent.apply import Applier
@@ -12,8 +14,9 @@ from compute.agent.memory import MemoryConsoles, MemoryHypervisor, MemoryNamespa
 from compute.agent.observe import Host, Ledger, observe
 from compute.agent.observed import Observed
 from compute.agent.plan import Action, plan
+from compute.agent.ports import Refused, Unreachable
 from compute.agent.report import make
-from compute.agent.signing import canonical
+from compute.agent.signing import canonical, verify
 
 SERVER = "5e000000-0000-4000-8000-000000000001"
 OTHER = "5e000000-0000-4000-8000-000000000002"
@@ -117,3 +120,69 @@ class World:
 
     def reported(self, id: str = SERVER) -> dict[str, Any]:
         return next(entry for entry in self.report()["servers"] if entry["id"] == id)
+
+
+class FakeController:
+    """The controller's side in this process: believes keys, counts lives, keeps reports. `away` gives no answer, `deaf` loses the answer."""
+
+    def __init__(self) -> None:
+        self.raw = raw_document()
+        self.away = False
+        self.deaf = False
+        self.refuses = False
+        self.again = False
+        self.epoch = 0
+        self.seq = 0
+        self.key = ""
+        self.pulls = 0
+        self.reports: list[dict[str, Any]] = []
+
+    def wish(self, *servers: dict[str, Any], **changes: Any) -> None:
+        self.raw = raw_document(*servers, **changes)
+
+    def register(self, host_id: str, name: str, public_key: str, signature: str) -> Mapping[str, Any]:
+        self._answers()
+        if not verify(public_key, signature, host_id, 0, 0, {"name": name, "public_key": public_key}):
+            raise Refused("wrong signature")
+        self.key, self.epoch, self.seq, self.refuses = public_key, self.epoch + 1, 0, False
+        return {"agent_epoch": self.epoch}
+
+    def pull(self, host_id: str, agent_epoch: int, seq: int, digest: str | None, signature: str) -> Mapping[str, Any]:
+        self._heard(host_id, agent_epoch, seq, digest, signature)
+        self.pulls += 1
+        return {"unchanged": True} if digest == self.raw["digest"] else self.raw
+
+    def report(self, host_id: str, agent_epoch: int, seq: int, body: Mapping[str, Any], signature: str) -> Mapping[str, Any]:
+        self._heard(host_id, agent_epoch, seq, body, signature)
+        self.reports.append(json.loads(json.dumps(body)))
+        again, self.again = self.again, False
+        return {"pull": True} if again else {}
+
+    def last(self, server_id: str = SERVER) -> dict[str, Any]:
+        """What was last reported of a server under the present document; empty if nothing was."""
+        for report in reversed(self.reports[-1:]):
+            if report["digest"] == self.raw["digest"]:
+                return next((entry for entry in report["servers"] if entry["id"] == server_id), {})
+        return {}
+
+    def _answers(self) -> None:
+        if self.away:
+            raise Unreachable("no answer in 10 s")
+
+    def _heard(self, host_id: str, agent_epoch: int, seq: int, body: Any, signature: str) -> None:
+        self._answers()
+        if self.refuses or agent_epoch != self.epoch or seq <= self.seq:
+            raise Refused(f"life {agent_epoch}, message {seq} is not newer than {self.epoch}, {self.seq}")
+        if not verify(self.key, signature, host_id, agent_epoch, seq, body):
+            raise Refused("wrong signature")
+        self.seq = seq
+        if self.deaf:
+            raise Unreachable("the answer was lost")
+
+
+def wait_for(holds: Callable[[], object], seconds: float = 20) -> None:
+    """Look until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.01)

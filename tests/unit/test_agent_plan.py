@@ -343,6 +343,8 @@ def test_metadata_namespaces_follow_the_networks_listed() -> None:
     world.wish(server())
     assert world.settle() == []  # a server here still has a NIC on it
     world.wish()
+    assert world.settle() == []  # nor is one taken from a guest in quarantine
+    world.switch.ports.clear()
     assert kinds(world.settle()) == ["RemoveNamespace"]
 
 
