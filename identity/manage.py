@@ -6,6 +6,7 @@ import argparse
 import getpass
 import os
 import sys
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -129,10 +130,12 @@ def _database() -> Database:
 
 def _bootstrap(asked: argparse.Namespace) -> int:
     password = asked.admin_password or os.environ.get(PASSWORD_VARIABLE) or getpass.getpass("Password for admin: ")
-    bootstrap(_database(), admin_password=password, region=asked.region, public_url_base=asked.public_url_base.rstrip("/"))
+    with closing(_database()) as db:
+        bootstrap(db, admin_password=password, region=asked.region, public_url_base=asked.public_url_base.rstrip("/"))
     return 0
 
 
 def _rotate(_asked: argparse.Namespace) -> int:
-    print(rotate_keys(_database()))
+    with closing(_database()) as db:
+        print(rotate_keys(db))
     return 0

@@ -62,8 +62,10 @@ def delete_role(tx: Tx, role_id: str) -> None:
 def imply(tx: Tx, prior_id: str, implied_id: str) -> tuple[Role, Role]:
     """Whoever has the prior role has the implied one from now on; harmless when repeated. Raises NotFound, Forbidden."""
     prior, implied = get_role(tx, prior_id), get_role(tx, implied_id)
-    if implied.domain_id is not None or implied.name == NEVER_IMPLIED or implied is prior:
-        raise Forbidden(f"{prior_id} cannot imply the role {implied_id}: not a domain's own role, not {NEVER_IMPLIED}, not itself.")
+    if prior.domain_id is None and implied.domain_id is not None:
+        raise Forbidden(f"{prior_id} cannot imply the role {implied_id}, which is a domain's own.")
+    if implied.name == NEVER_IMPLIED or implied is prior:
+        raise Forbidden(f"{prior_id} cannot imply the role {implied_id}: not {NEVER_IMPLIED}, not itself.")
     tx.execute(insert(ImpliedRole).values(prior_role_id=prior_id, implied_role_id=implied_id).on_conflict_do_nothing())
     return prior, implied
 
