@@ -47,10 +47,11 @@ class _Handed(wsgi.Server):
 class Server:
     """One application on one socket."""
 
-    def __init__(self, app: Any, name: str, given: socket.socket | None = None) -> None:
-        self.name, self.failed = name, False
+    def __init__(self, app: Any, name: str, given: socket.socket | None = None, *, waiting: int = 0) -> None:
+        """waiting: threads on top of the option's, for requests that only wait."""
+        self.name, self.failed, threads = name, False, CONF.api.threads + waiting
         where = (CONF.api.bind, getattr(CONF.api, f"{name}_port"))
-        self._server = _Handed(where, app, numthreads=CONF.api.threads, max=CONF.api.threads * 2, request_queue_size=256, timeout=120, shutdown_timeout=20)  # fmt: skip
+        self._server = _Handed(where, app, numthreads=threads, max=threads + CONF.api.threads, request_queue_size=256, timeout=120, shutdown_timeout=20)  # fmt: skip
         self._server.given = given
         self._server.server_name = "wolke"
         self.where = given.getsockname() if given else where

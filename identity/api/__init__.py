@@ -6,6 +6,7 @@ from typing import Any
 
 from common.api.dialect import KEYSTONE
 from common.api.service import Service
+from common.config import CONF
 from identity.api import auth, domain, endpoint, grant, group, project, region, role, role_assignment, service, user
 from identity.policy import RULES
 
@@ -24,6 +25,8 @@ SERVICE = Service(
     dialect=KEYSTONE,
     modules=[auth, domain, project, user, group, role, grant, role_assignment, region, service, endpoint],
     rules=RULES,
+    # A flood of log-ins fills the hash pool's queue and no more: the other threads go on answering.
+    waiting=lambda: CONF.identity.hash_queue,
     versions={
         "": lambda base: (300, {"versions": {"values": [_version(base)]}}),
         "/v3": lambda base: (200, {"version": _version(base)}),

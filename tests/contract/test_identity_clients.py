@@ -8,16 +8,22 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openstack
 import pytest
+import requests
 from keystoneauth1 import exceptions, session
 from keystoneauth1.identity import v3
 
 from common.api.server import Server
+from common.config import CONF
 from identity import manage
-from tests.support.identity import ADMIN_PASSWORD, Cloud, cheap_hashes
+from identity.api import SERVICE
+from identity.service import password
+from tests.support.identity import ADMIN_PASSWORD, Cloud, by_password, cheap_hashes
 
 
 @pytest.fixture
@@ -28,7 +34,7 @@ def served(db):
         row = cloud.admin.get("/v3/services?type=identity")["services"][0]["id"]
         for endpoint in cloud.admin.get(f"/v3/endpoints?service_id={row}")["endpoints"]:
             cloud.admin.patch(f"/v3/endpoints/{endpoint['id']}", {"endpoint": {"url": f"http://127.0.0.1:{port}/v3"}}, ok=200)
-        server = Server(cloud.app, "identity", listening)
+        server = Server(cloud.app, "identity", listening, waiting=SERVICE.waiting())
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{port}"
@@ -163,6 +169,37 @@ def test_the_cli_tells_a_story(served):
     wrong = [line for line in (done.stdout + done.stderr).splitlines() if "HTTP" in line or "rror" in line or "No " in line]
     assert not wrong, done.stdout + done.stderr
     assert "operator" in done.stdout
+
+
+def test_a_flood_of_logins_leaves_the_rest_alone(served, monkeypatch):
+    """Hashes that never end, four times as many log-ins as may wait: the surplus is refused, and a token is still checked at once."""
+    found = session.Session(auth=admin_auth(served + "/v3"))
+    found.get_token()
+    go, bound = threading.Event(), CONF.identity.hash_queue
+    pool = password.HashPool(1, bound)
+    monkeypatch.setattr(password, "pool", lambda: pool)
+    monkeypatch.setattr(password, "verify_password", lambda *_: go.wait(60) and False)
+
+    def wrong(index):
+        body = by_password(f"user{index}", "wrong")
+        return requests.post(served + "/v3/auth/tokens", json=body, timeout=60).status_code
+
+    with ThreadPoolExecutor(4 * bound) as threads:
+        flood = [threads.submit(wrong, index) for index in range(4 * bound)]
+        until(lambda: sum(one.done() for one in flood) >= 3 * bound - 1)
+        assert found.get(served + "/v3/users", timeout=10).status_code == 200
+        go.set()
+    codes = [one.result() for one in flood]
+    assert codes.count(429) == 3 * bound - 1
+    assert codes.count(401) == bound + 1
+
+
+def until(condition):
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
 
 
 def test_the_command_bootstraps_again_without_harm(db):
