@@ -3,7 +3,6 @@
 # shellcheck shell=bash
 CEPH=$S/ceph CEPH_PORT=16789 OSDS=${WOLKE_OSDS:-1} OSD_GB=${WOLKE_OSD_GB:-20} POOLS="images volumes vms"
 ceph_ids() { find "$CEPH/osd" -name "*.uuid" -printf "%f\n" 2>/dev/null | sed "s/\.uuid$//" | sort -n || true; }
-ceph_tool() { in_ctl "$@"; }
 
 ceph_services() {
     local id osds; osds=$(ceph_ids)

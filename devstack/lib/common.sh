@@ -15,7 +15,6 @@ unset CEPH_CONF CEPH_ARGS OVS_RUNDIR OVN_RUNDIR PYTHONPATH
 # address that Ceph and RabbitMQ see. External: what `public` is wired to; .1 is the outside.
 UNDERLAY=172.31.0 CTL_IP=172.31.0.10 OUT_IP=198.51.100.1 UNDERLAY_MTU=1600
 host_ip() { echo "$UNDERLAY.$((10 + ${1#hv}))"; }
-hosts() { find "$S/hosts" -mindepth 1 -maxdepth 1 -printf "%f\n" 2>/dev/null | sort -V || true; }
 
 die() { echo "$*" >&2; exit 1; }
 now() { echo "${EPOCHREALTIME/./}"; }
