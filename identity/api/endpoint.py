@@ -23,7 +23,13 @@ def create_endpoint(request: Request) -> Body:
 @operation("GET", "/v3/endpoints", action="identity:list_endpoints", answer=bodies.many("endpoints"))
 def list_endpoints(request: Request) -> Body:
     """List endpoints."""
-    return views.listing(request, "endpoints", catalog.list_endpoints(views.filters(request, "interface", "service_id", "region_id")), Endpoint, views.endpoint)
+    return views.listing(
+        request,
+        "endpoints",
+        catalog.list_endpoints(views.filters(request, "interface", "service_id", "region_id")),
+        Endpoint,
+        views.endpoint,
+    )
 
 
 @operation("GET", "/v3/endpoints/{endpoint_id}", action="identity:get_endpoint", answer=bodies.one("endpoint"))

@@ -51,7 +51,10 @@ def _named(request: Request, row: Role) -> Body:
 
 
 def _inference(request: Request, prior: Role, implied: Role) -> Body:
-    return {"role_inference": {"prior_role": _named(request, prior), "implies": _named(request, implied)}, "links": {"self": views.self_link(request)}}
+    return {
+        "role_inference": {"prior_role": _named(request, prior), "implies": _named(request, implied)},
+        "links": {"self": views.self_link(request)},
+    }
 
 
 @operation("GET", "/v3/roles/{role_id}/implies", action="identity:list_implied_roles")

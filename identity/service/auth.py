@@ -5,7 +5,7 @@ Whatever is wrong with the credentials or the scope, the answer is the same, aft
 
 from __future__ import annotations
 
-import weakref
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,7 +24,6 @@ from identity.service.token import Token, decode, encode, issue
 from identity.service.user import find_login
 
 UNSUPPORTED = "Attempted to authenticate with an unsupported method."
-_rings: weakref.WeakKeyDictionary[Database, KeyRing] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,10 @@ class Issued:
     standing: Standing
 
 
+@functools.lru_cache(maxsize=4)
 def ring_of(db: Database) -> KeyRing:
     """The keys as this process knows them."""
-    return _rings.setdefault(db, KeyRing(db))
+    return KeyRing(db)
 
 
 def log_in(db: Database, address: str, auth: Mapping[str, Any], ttl: int) -> Issued:

@@ -222,7 +222,9 @@ def test_roles_and_what_they_imply(cloud):
     assert cloud.admin.get(implies)["role_inference"] == made
     cloud.admin("HEAD", implies, ok=204)
     assert [row["name"] for row in cloud.admin.get(f"{path}/implies")["role_inference"]["implies"]] == ["reader"]
-    rules = {row["prior_role"]["name"]: [i["name"] for i in row["implies"]] for row in cloud.admin.get("/v3/role_inferences")["role_inferences"]}
+    rules = {
+        row["prior_role"]["name"]: [i["name"] for i in row["implies"]] for row in cloud.admin.get("/v3/role_inferences")["role_inferences"]
+    }
     assert rules == {"admin": ["member"], "member": ["reader"], "s": ["reader"]}
     cloud.admin("PUT", f"{path}/implies/{own['id']}", ok=403)
     cloud.admin("PUT", f"{path}/implies/{cloud.role('admin')}", ok=403)
@@ -300,7 +302,14 @@ def test_role_assignments(cloud):
     child = cloud.make("project", name="child", parent_id=project["id"])
     cloud.grant("reader", user=user["id"], project=child["id"])
     assert len(get(f"scope.project.id={project['id']}&include_subtree=true")) == 2
-    for wrong in ("user.id=a&group.id=b", "scope.project.id=a&scope.domain.id=b", "effective&group.id=a", "include_subtree", "scope.system=x", "effective=maybe"):
+    for wrong in (
+        "user.id=a&group.id=b",
+        "scope.project.id=a&scope.domain.id=b",
+        "effective&group.id=a",
+        "include_subtree",
+        "scope.system=x",
+        "effective=maybe",
+    ):
         cloud.admin.get(f"/v3/role_assignments?{wrong}", ok=400)
 
 
@@ -323,7 +332,13 @@ def test_the_catalogues_nouns(cloud):
     assert endpoint["region"] == endpoint["region_id"] == "r9"
     assert endpoint["name"] == "e"
     cloud.admin.get("/v3/regions/r9")
-    for wrong in ({"interface": "odd"}, {"url": "nothing"}, {"url": "http://x/$(admin_token)s"}, {"region_id": "none"}, {"service_id": "none"}):
+    for wrong in (
+        {"interface": "odd"},
+        {"url": "nothing"},
+        {"url": "http://x/$(admin_token)s"},
+        {"region_id": "none"},
+        {"service_id": "none"},
+    ):
         body = {"service_id": service["id"], "interface": "public", "url": "http://x", **wrong}
         cloud.admin.post("/v3/endpoints", {"endpoint": body}, ok=400)
     one = f"/v3/endpoints/{endpoint['id']}"
@@ -417,7 +432,10 @@ def test_a_refusal_repeats_no_secret(cloud):
     for body in ({"user": {"password": "hush"}}, {"user": {"name": "x", "password": "hush", "enabled": 5}}, {"user": {"name": "x", "password": ["hush"]}},
                  {"user": {"name": "x"}, "password": "hush"}, [{"password": "hush"}], {"user": [{"password": "hush"}]}):  # fmt: skip
         assert "hush" not in cloud.admin("POST", "/v3/users", body, ok=400).text
-    assert "hush" not in cloud.nobody("POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": "password", "password": "hush"}}}, ok=400).text
+    assert (
+        "hush"
+        not in cloud.nobody("POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": "password", "password": "hush"}}}, ok=400).text
+    )
 
 
 def test_a_number_that_no_float_holds_is_refused(cloud):

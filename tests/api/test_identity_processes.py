@@ -85,7 +85,11 @@ def test_the_commands(postgres, name, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WOLKE_ADMIN_PASSWORD", "from the environment")
     before = CONF.config_file
     try:
-        for words in (["bootstrap", "--public-url-base", "http://10.0.0.1/"], ["rotate-keys"], ["bootstrap", "--admin-password", ADMIN_PASSWORD]):
+        for words in (
+            ["bootstrap", "--public-url-base", "http://10.0.0.1/"],
+            ["rotate-keys"],
+            ["bootstrap", "--admin-password", ADMIN_PASSWORD],
+        ):
             assert command.main(["--config-file", str(file), "identity", *words]) == 0
     finally:
         CONF([], project="wolke-tests", default_config_files=before or [], default_config_dirs=[])

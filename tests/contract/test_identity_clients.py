@@ -61,9 +61,19 @@ def test_keystoneauth_logs_in_from_whatever_url(served, path):
 def test_keystoneauth_finds_the_version_below_the_root(served):
     from keystoneauth1.identity.generic import Password
 
-    auth = Password(auth_url=served, username="admin", password=ADMIN_PASSWORD, user_domain_id="default", project_name="admin", project_domain_id="default")
+    auth = Password(
+        auth_url=served,
+        username="admin",
+        password=ADMIN_PASSWORD,
+        user_domain_id="default",
+        project_name="admin",
+        project_domain_id="default",
+    )
     found = session.Session(auth=auth)
-    assert found.get("/auth/projects", endpoint_filter={"service_type": "identity", "interface": "public"}).json()["projects"][0]["name"] == "admin"
+    assert (
+        found.get("/auth/projects", endpoint_filter={"service_type": "identity", "interface": "public"}).json()["projects"][0]["name"]
+        == "admin"
+    )
 
 
 def test_keystoneauth_scopes_and_refusals(served):
@@ -106,7 +116,10 @@ def test_the_sdk(served):
     identity.assign_domain_role_to_group(domain, group, roles["reader"])
     assert identity.validate_user_has_project_role(project, user, roles["member"])
     assert [row.name for row in identity.user_projects(user)] == ["p"]
-    assert {row.role["name"] for row in identity.role_assignments(user_id=user.id, effective=True, include_names=True)} == {"member", "reader"}
+    assert {row.role["name"] for row in identity.role_assignments(user_id=user.id, effective=True, include_names=True)} == {
+        "member",
+        "reader",
+    }
     assert identity.find_user("ann", domain_id=domain.id).id == user.id
     assert identity.find_project("none") is None
     identity.update_user(user, email="a@b")
