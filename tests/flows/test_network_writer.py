@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 
 import pytest
@@ -225,6 +226,18 @@ def test_a_lease_that_ran_out_is_lost(db, store):
     assert lease.claim()
     with pytest.raises(LostLeaseError):
         lease.check()
+
+
+def test_a_dead_process_of_this_host_is_not_waited_for(db):
+    child = subprocess.Popen(["sleep", "60"])
+    first, second, elsewhere = (WriterLease(db, f"{host}/{pid}/x") for host, pid in (("a", child.pid), ("a", 1), ("b", 1)))
+    assert first.claim()
+    assert not second.claim()
+    child.kill()
+    child.wait(10)
+    assert not elsewhere.claim()
+    assert second.claim()
+    assert second.fence == first.fence + 1
 
 
 def test_one_refused_row_stops_no_other(w, db, store):
