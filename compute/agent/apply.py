@@ -84,6 +84,9 @@ class Applier:
     def _start(self, action: p.Start) -> None:
         self._need_authority()
         self._host.hypervisor.start(action.subject)
+        with self._ledger.of(action.subject) as asked:
+            before = asked.started if asked.started_for == action.key else ()
+            asked.started_for, asked.started = action.key, (*before, self._clock())
 
     def _resume(self, action: p.Resume) -> None:
         self._need_authority()

@@ -8,6 +8,8 @@ import configparser
 import json
 import logging
 import subprocess
+import threading
+from collections.abc import Callable
 from uuid import NAMESPACE_URL, uuid5
 
 LOG = logging.getLogger(__name__)
@@ -48,3 +50,27 @@ def size_gib(conf: str, user: str) -> int:
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         LOG.warning("the cluster's size is not known: %s", error)
         return 0
+
+
+class Size:
+    """The cluster's size, asked in a thread: a cluster that does not answer must hold up no guest."""
+
+    def __init__(self, ask: Callable[[], int], *, again_s: float = 300.0, unknown_s: float = 15.0) -> None:
+        self._ask = ask
+        self._again_s = again_s
+        self._unknown_s = unknown_s
+        self._gib = 0
+        self.on_change: Callable[[], None] = lambda: None
+        threading.Thread(target=self._run, name="ceph-size", daemon=True).start()
+
+    def gib(self) -> int:
+        """GiB as last heard; 0 before the first answer."""
+        return self._gib
+
+    def _run(self) -> None:
+        while True:
+            found = self._ask()
+            if found and found != self._gib:
+                self._gib = found
+                self.on_change()
+            threading.Event().wait(self._again_s if self._gib else self._unknown_s)

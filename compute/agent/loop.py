@@ -18,6 +18,7 @@ from compute.agent.ports import EngineAway, EngineError
 from compute.agent.protocol import Courier
 
 LOG = logging.getLogger(__name__)
+RESOURCES_S = 300.0
 WATCH_S = 1.0  # while something was asked and has not come about, deadlines are looked at this often
 
 
@@ -54,6 +55,7 @@ class Agent:
         self._stopped = False
         self._answers: dict[str, dict[str, Any]] = {}
         self._resources: dict[str, Any] = {}
+        self._resources_at = 0.0
         host.hypervisor.on_change(lambda _: self.look())
         host.switch.on_change(self.look)
 
@@ -121,14 +123,15 @@ class Agent:
             self.look()
 
     def _seen_resources(self) -> Mapping[str, Any]:
-        if not self._resources:
+        now = self._clock()
+        if not self._resources or now >= self._resources_at + RESOURCES_S:
             try:
-                seen = self._host.hypervisor.resources()
+                self._resources = {**self._host.hypervisor.resources(), "hostname": self._hostname}
             except EngineError as error:
                 LOG.warning("the host's size is not known yet: %s", error)
                 return {}
-            self._resources = {**seen, "disk_gib": self._disk_gib(), "hostname": self._hostname}
-        return self._resources
+            self._resources_at = now
+        return {**self._resources, "disk_gib": self._disk_gib()}
 
     def _answer(self, questions: tuple[Question, ...]) -> list[dict[str, Any]]:
         """Each question is read once, and answered until the document lists it no more."""

@@ -51,12 +51,15 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _run(state: StateDir) -> None:
     from common import bus as buses
+    from common import metrics
     from compute.agent.rpc import BusController
 
+    metrics.serve(CONF.api.metrics_port)
     identity = state.identity()
     consoles = FileConsoles(state.console_dir)
     bus = buses.connect("agent")
     courier = Courier(BusController(bus), identity, CONF.host, clock=boottime, tick_s=CONF.agent.tick_seconds)
+    size = ceph.Size(lambda: ceph.size_gib(CONF.ceph.conf, CONF.ceph.user))
     agent = Agent(
         _host(consoles),
         courier,
@@ -65,9 +68,10 @@ def _run(state: StateDir) -> None:
         hostname=socket.gethostname(),
         shutdown_s=CONF.agent.shutdown_seconds,
         tick_s=CONF.agent.tick_seconds,
-        disk_gib=lambda: ceph.size_gib(CONF.ceph.conf, CONF.ceph.user),
+        disk_gib=size.gib,
         on_step=consoles.trim,
     )
+    size.on_change = agent.look
     courier.on_document = _Keeper(state, agent).take
     bus.listen(f"host.{identity.host_id}", courier.wake)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from compute.agent.document import Document
 from compute.agent.observed import NOTHING_ASKED, Asked, Failure, Observed, Phase, Power
+from compute.agent.plan import CRASHES_COUNT_S
 from compute.agent.ports import Consoles, Hypervisor, Namespaces, Switch
 
 
@@ -86,6 +87,8 @@ class Ledger:
                 return
             asked = self._asked.setdefault(server_id, Asked())
         asked.paused_at = (asked.paused_at or now) if waiting else None
+        asked.started = tuple(at for at in asked.started if at > now - CRASHES_COUNT_S)
+        asked.started_for = asked.started_for if asked.started else (0, 0)
         if domain is None or not domain.active:
             asked.shutdown_at, asked.shutdown_last = None, 0.0
         elif asked.shutdown_at is not None and now > asked.shutdown_at + shutdown_s:

@@ -96,6 +96,8 @@ class Asked:
     paused_at: float | None = None
     detach_at: dict[tuple[str, int], float] = field(default_factory=dict)  # first request, by disk and generation
     detach_last: dict[tuple[str, int], float] = field(default_factory=dict)
+    started_for: tuple[int, int] = (0, 0)  # generation and reboots that the starts below belong to
+    started: tuple[float, ...] = ()
     failure: Failure | None = None
     disk_failures: dict[str, Failure] = field(default_factory=dict)
 

@@ -16,6 +16,7 @@ SHUTDOWN_S = 60.0
 SHUTDOWN_AGAIN_S = 10.0  # a guest that is still booting misses the first request
 DETACH_AGAIN_S = 5.0
 RETRY_MAX_S = 120.0
+CRASHES_COUNT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Define(Action):
 @dataclass(frozen=True, slots=True)
 class Start(Action):
     """Start QEMU with its CPUs held. Needs authority."""
+
+    key: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,13 @@ def retry_due(failure: Failure | None, key: tuple[int, ...], now: float) -> bool
     if failure is None or failure.key != key:
         return True
     return now >= failure.at + min(2.0**failure.count, RETRY_MAX_S)
+
+
+def start_due(asked: Asked, key: tuple[int, int], now: float) -> bool:
+    """Whether a guest may be started: the second time at once, then ever later while its QEMU keeps dying under the same wish."""
+    if asked.started_for != key or len(asked.started) < 2:
+        return True
+    return now >= asked.started[-1] + min(2.0 ** len(asked.started), RETRY_MAX_S)
 
 
 def is_stale(epoch: int, server: Server, domain: Domain | None) -> bool:
@@ -252,11 +262,13 @@ class _Rules:
     def _start(self, domain: Domain | None) -> Iterator[Action]:
         if not (self.authority and self.server.startable) or guest_ended_it(self.epoch, self.server, domain):
             return
+        if not start_due(self.asked, (self.server.generation, self.server.reboots), self.now):
+            return
         for nic in self.server.nics:
             if not _is_plugged(nic, self.observed):
                 yield Plug(self.server.id, nic)
         yield Define(self.server.id, self.server, self._mark(Phase.STARTING))
-        yield Start(self.server.id)
+        yield Start(self.server.id, (self.server.generation, self.server.reboots))
 
     def _paused(self, domain: Domain) -> Iterator[Action]:
         if domain.mark.phase is Phase.STARTED:  # an I/O error or an operator holds it; only a reboot ends that

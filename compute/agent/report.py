@@ -10,7 +10,7 @@ from typing import Any
 
 from compute.agent.document import Disk, Document, Limits, Server
 from compute.agent.observed import Asked, Domain, Failure, Observed, Phase, Power
-from compute.agent.plan import WIRE_S, detach_refused, guest_ended_it, is_stale, unwired
+from compute.agent.plan import WIRE_S, detach_refused, guest_ended_it, is_stale, start_due, unwired
 
 
 def make(
@@ -66,7 +66,10 @@ def _state(desired: Document, server: Server, observed: Observed, now: float, au
     if guest_ended_it(desired.epoch, server, domain):
         return "stopped", "the guest shut itself down"
     crashed = domain.mark.phase is Phase.STARTED and domain.power is Power.OFF
-    return ("crashed" if crashed else "pending"), domain.why or "the domain is about to start"
+    again = (
+        "" if start_due(observed.asked_of(server.id), (server.generation, server.reboots), now) else "; it died often and is started later"
+    )
+    return ("crashed" if crashed else "pending"), (domain.why or "the domain is about to start") + again
 
 
 def _without_domain(server: Server, observed: Observed, authority: bool) -> tuple[str, str | None]:

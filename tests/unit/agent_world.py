@@ -75,6 +75,7 @@ class World:
         self.consoles = MemoryConsoles()
         self.host = Host(self.hypervisor, self.switch, self.namespaces, self.consoles)
         self.desired = document()
+        self.guest_ended = False
         self.agent_dies()
 
     def agent_dies(self) -> None:

@@ -142,6 +142,20 @@ def test_a_guest_that_qemu_lost_is_started_again() -> None:
     assert world.reported()["state"] == "running"
 
 
+def test_a_guest_whose_qemu_keeps_dying_is_started_ever_later_and_at_once_when_wished_anew() -> None:
+    world = running()
+    for _ in range(60):
+        world.step()
+        if world.hypervisor.machines[SERVER].power is Power.RUNNING:
+            world.hypervisor.end(SERVER, Power.OFF, "QEMU died")
+        world.now += 1
+    assert len(world.hypervisor.starts) == 5  # again at once, then after 4, 8, 16 s
+    assert world.reported()["reason"] == "QEMU died; it died often and is started later"
+    world.wish(server(generation=2, reboots=1, reboot_type="HARD"))
+    world.settle()
+    assert world.reported()["state"] == "running"
+
+
 def test_a_host_that_rebooted_plugs_and_starts_its_guests() -> None:
     world = running()
     world.hypervisor.end(SERVER, Power.OFF, "unknown")
@@ -352,13 +366,19 @@ DISKS = st.lists(st.sampled_from([VOLUME, "b" * 8]), unique=True, max_size=2).fl
     lambda ids: st.tuples(*[st.tuples(st.just(i), st.sampled_from(["present", "absent"]), st.integers(0, 3)) for i in ids])
 )
 WISH = st.tuples(st.sampled_from(["running", "stopped", "absent"]), st.booleans(), st.sampled_from(["SOFT", "HARD"]), DISKS)
-EVENT = st.sampled_from(["nothing", "agent dies", "crash", "guest shutdown", "host reboot", "io error", "deaf", "keeps disks", "unwired"])
+EVENT = st.sampled_from(
+    ["nothing", "agent dies", "dies at work", "crash", "guest shutdown", "host reboot", "io error", "deaf", "keeps disks", "unwired"]
+)
 
 
 def happen(world: World, event: str) -> None:
     machine = world.hypervisor.machines.get(SERVER)
     active = machine is not None and machine.power in (Power.RUNNING, Power.PAUSED)
     if event == "agent dies":
+        world.agent_dies()
+    elif event == "dies at work":
+        actions = world.plan()
+        world.applier.run(world.desired, actions[: len(actions) // 2]) if len(actions) > 1 else None
         world.agent_dies()
     elif event == "deaf":
         world.hypervisor.guest(SERVER).obeys_power_button = False
@@ -372,6 +392,7 @@ def happen(world: World, event: str) -> None:
         world.switch.ports = {} if event == "host reboot" else world.switch.ports
     elif active and machine is not None and machine.power is Power.RUNNING and event == "guest shutdown":
         world.hypervisor.end(SERVER, Power.OFF_BY_GUEST)
+        world.guest_ended = True
 
 
 def as_wished(world: World, wish: dict[str, Any]) -> bool:
@@ -390,6 +411,11 @@ def as_wished(world: World, wish: dict[str, Any]) -> bool:
     return entry["state"] == state and disks.keys() - refused == wanted and entry["reboots"] == wish["reboots"]
 
 
+def honest(world: World) -> bool:
+    """A shutdown by the guest is told only where there was one."""
+    return world.guest_ended or not world.reported()["shutdown_by_guest"]
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(WISH, EVENT, st.integers(0, 70), EVENT), min_size=1, max_size=5))
 def test_whatever_happens_in_between_the_last_wish_comes_about(story: list[tuple[Any, str, int, str]]) -> None:
@@ -402,8 +428,9 @@ def test_whatever_happens_in_between_the_last_wish_comes_about(story: list[tuple
         wish = server(desired=desired, generation=generation, reboots=reboots, reboot_type=kind, disks=[disk(), *more])
         world.wish(wish)
         happen(world, event)
-        world.settle_in_time(seconds)
+        world.settle_in_time(seconds, lambda: not honest(world))
         happen(world, later)
+        assert honest(world), (world.reported(), "no guest has shut itself down")
     world.switch.install_all()
     listed = {entry["id"] for entry in wish["disks"]}  # a disk that is not listed any more may stay
     for machine in world.hypervisor.machines.values():
