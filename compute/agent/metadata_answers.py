@@ -130,8 +130,11 @@ def _ec2(server: Mapping[str, Any], parts: list[str]) -> Answer | None:
         return Answer(user_data, "application/octet-stream") if user_data is not None else None
     if parts[0] != "meta-data":
         return None
-    found: Any = _ec2_tree(server)
-    for part in parts[1:]:
+    return _ec2_meta_data(_ec2_tree(server), parts[1:])
+
+
+def _ec2_meta_data(found: Any, parts: list[str]) -> Answer | None:
+    for part in parts:
         found = found.get(part) if isinstance(found, Mapping) else None
         if found is None:
             return None
@@ -159,24 +162,29 @@ class _Key(dict[str, str]):
 
 def _ec2_tree(server: Mapping[str, Any]) -> Tree:
     facts = server["metadata"]
-    fixed = [ip["ip"] for nic in server["nics"] for ip in nic["fixed_ips"] if ip.get("version", 4) == 4]
-    first = fixed[0] if fixed else ""
-    keys = (facts.get("public_keys") or {}).items()
+    first = next((ip["ip"] for nic in server["nics"] for ip in nic["fixed_ips"] if ip.get("version", 4) == 4), "")
+    keys = _of(facts, "public_keys", {}).items()
     return {
         "ami-id": f"ami-{server['id'][:8]}",
-        "ami-launch-index": facts.get("launch_index", 0),
+        "ami-launch-index": _of(facts, "launch_index", 0),
         "ami-manifest-path": "unknown",
         "block-device-mapping": {"ami": "vda", "root": "/dev/vda"},
         "hostname": server["hostname"],
         "instance-action": "none",
         "instance-id": f"i-{server['id'][:8]}",
-        "instance-type": facts.get("instance_type") or "",
+        "instance-type": _of(facts, "instance_type", ""),
         "local-hostname": server["hostname"],
         "local-ipv4": first,
-        "placement": {"availability-zone": facts.get("availability_zone") or ""},
+        "placement": {"availability-zone": _of(facts, "availability_zone", "")},
         "public-hostname": server["hostname"],
-        "public-ipv4": (facts.get("floating_ips") or {}).get(first, ""),
+        "public-ipv4": _of(facts, "floating_ips", {}).get(first, ""),
         "public-keys": {str(index): _Key(name=name, data=key) for index, (name, key) in enumerate(keys)},
-        "reservation-id": facts.get("reservation_id") or "",
-        "security-groups": "\n".join(facts.get("security_groups") or []),
+        "reservation-id": _of(facts, "reservation_id", ""),
+        "security-groups": "\n".join(_of(facts, "security_groups", [])),
     }
+
+
+def _of(facts: Mapping[str, Any], name: str, default: Any) -> Any:
+    """A fact that may be missing or null."""
+    value = facts.get(name)
+    return default if value is None else value

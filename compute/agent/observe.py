@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from compute.agent.document import Document
-from compute.agent.observed import NOTHING_ASKED, Asked, Failure, Observed, Phase, Power
+from compute.agent.document import Document, Server
+from compute.agent.observed import NOTHING_ASKED, Asked, Domain, Failure, Observed, Phase, Power
 from compute.agent.plan import CRASHES_COUNT_S
 from compute.agent.ports import Consoles, Hypervisor, Namespaces, Switch
 
@@ -81,24 +81,35 @@ class Ledger:
     def _settle_one(self, desired: Document, observed: Observed, server_id: str, now: float, shutdown_s: float) -> None:
         domain = observed.domains.get(server_id)
         waiting = domain is not None and domain.power is Power.PAUSED and domain.mark.phase is Phase.STARTING
-        asked = self._asked.get(server_id)
-        if asked is None:
-            if not waiting:
-                return
-            asked = self._asked.setdefault(server_id, Asked())
+        if not waiting and server_id not in self._asked:
+            return
+        asked = self._asked.setdefault(server_id, Asked())
         asked.paused_at = (asked.paused_at or now) if waiting else None
-        asked.started = tuple(at for at in asked.started if at > now - CRASHES_COUNT_S)
-        asked.started_for = asked.started_for if asked.started else (0, 0)
-        if domain is None or not domain.active:
+        _forget_starts(asked, now)
+        if _is_over(asked, desired.servers[server_id], domain, now, shutdown_s):
             asked.shutdown_at, asked.shutdown_last = None, 0.0
-        elif asked.shutdown_at is not None and now > asked.shutdown_at + shutdown_s:
-            server = desired.servers[server_id]
-            if server.desired == "running" and domain.mark.reboots >= server.reboots:
-                asked.shutdown_at, asked.shutdown_last = None, 0.0
-        live = {disk.id for disk in domain.disks.values() if disk.live} if domain is not None else set()
-        for key in [key for key in asked.detach_at if key[0] not in live]:
-            asked.detach_at.pop(key, None)
-            asked.detach_last.pop(key, None)
+        _forget_detached(asked, domain)
+
+
+def _forget_starts(asked: Asked, now: float) -> None:
+    asked.started = tuple(at for at in asked.started if at > now - CRASHES_COUNT_S)
+    if not asked.started:
+        asked.started_for = (0, 0)
+
+
+def _forget_detached(asked: Asked, domain: Domain | None) -> None:
+    live = {disk.id for disk in domain.disks.values() if disk.live} if domain is not None else set()
+    for key in [key for key in asked.detach_at if key[0] not in live]:
+        asked.detach_at.pop(key, None)
+        asked.detach_last.pop(key, None)
+
+
+def _is_over(asked: Asked, server: Server, domain: Domain | None, now: float, shutdown_s: float) -> bool:
+    """Whether a shutdown request has been answered, or was not and is not wished any more."""
+    if domain is None or not domain.active:
+        return True
+    unwished = server.desired == "running" and domain.mark.reboots >= server.reboots
+    return unwished and asked.shutdown_at is not None and now > asked.shutdown_at + shutdown_s
 
 
 def observe(host: Host, ledger: Ledger, desired: Document, shutdown_s: float) -> Observed:

@@ -311,14 +311,17 @@ class _Rules:
 
     def _disk(self, disk: Disk, seen: ObservedDisk | None) -> Iterator[Action]:
         live = seen if seen is not None and seen.live else None
-        if not disk.present:
-            if live is not None and self.authority and self._detach_due(disk):
-                yield Detach(self.server.id, disk)
-        elif live is None:
-            if self.authority and self.server.startable:
-                yield Attach(self.server.id, disk)
-        elif live.limits != disk.limits:
+        if live is not None and disk.present and live.limits != disk.limits:
             yield SetLimits(self.server.id, disk, disk.limits)
+        if self.authority and disk.present is (live is None):
+            yield from self._move(disk)
+
+    def _move(self, disk: Disk) -> Iterator[Action]:
+        if disk.present:
+            if self.server.startable:
+                yield Attach(self.server.id, disk)
+        elif self._detach_due(disk):
+            yield Detach(self.server.id, disk)
 
     def _detach_due(self, disk: Disk) -> bool:
         key = (disk.id, disk.generation)

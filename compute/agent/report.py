@@ -63,13 +63,18 @@ def _state(desired: Document, server: Server, observed: Observed, now: float, au
         return _held(server, observed, domain, now)
     if domain.power is Power.RUNNING or server.desired != "running":
         return _power(domain), domain.why or None
+    return _off(desired, server, observed, domain, now)
+
+
+def _off(desired: Document, server: Server, observed: Observed, domain: Domain, now: float) -> tuple[str, str | None]:
+    """A guest that should run and does not."""
     if guest_ended_it(desired.epoch, server, domain):
         return "stopped", "the guest shut itself down"
     crashed = domain.mark.phase is Phase.STARTED and domain.power is Power.OFF
-    again = (
-        "" if start_due(observed.asked_of(server.id), (server.generation, server.reboots), now) else "; it died often and is started later"
-    )
-    return ("crashed" if crashed else "pending"), (domain.why or "the domain is about to start") + again
+    why = domain.why or "the domain is about to start"
+    if not start_due(observed.asked_of(server.id), (server.generation, server.reboots), now):
+        why += "; it died often and is started later"
+    return ("crashed" if crashed else "pending"), why
 
 
 def _without_domain(server: Server, observed: Observed, authority: bool) -> tuple[str, str | None]:
