@@ -41,7 +41,9 @@ SERVER = obj(
 )  # fmt: skip
 HINTS = obj({}, extra=True)
 CREATE = obj({"server": SERVER, "os:scheduler_hints": HINTS, "OS-SCH-HNT:scheduler_hints": HINTS}, required=("server",))
-UPDATE = shapes.wrapped("server", obj({"name": shapes.NAME, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS, "OS-DCF:diskConfig": DISK_CONFIG}))
+UPDATE = shapes.wrapped(
+    "server", obj({"name": shapes.NAME, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS, "OS-DCF:diskConfig": DISK_CONFIG})
+)
 
 
 def new_server(request: Request) -> NewServer:

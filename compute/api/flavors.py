@@ -16,7 +16,12 @@ from compute.service import flavor
 
 Json = dict[str, Any]
 KEY = {"type": "string", "pattern": r"^[a-zA-Z0-9-_:. ]{1,255}$"}
-SPECS = {"type": "object", "maxProperties": 128, "propertyNames": KEY, "additionalProperties": {"type": ["string", "number"], "maxLength": 255}}
+SPECS = {
+    "type": "object",
+    "maxProperties": 128,
+    "propertyNames": KEY,
+    "additionalProperties": {"type": ["string", "number"], "maxLength": 255},
+}
 PRIVATE = "compute:flavor:list:private"
 PROJECT = obj({"tenant": shapes.NAME}, required=("tenant",))
 CREATE = wrapped(

@@ -69,7 +69,12 @@ def get_console_output(request: Request) -> Json:
 
 
 @operation(
-    "POST", PATH, action="compute:server:limits:set", body_key="wolke-setDiskLimits", body=wrapped("wolke-setDiskLimits", LIMITS), status=202
+    "POST",
+    PATH,
+    action="compute:server:limits:set",
+    body_key="wolke-setDiskLimits",
+    body=wrapped("wolke-setDiskLimits", LIMITS),
+    status=202,
 )
 def set_disk_limits(request: Request) -> None:
     """Limit a disk of the running server; null returns a limit to the flavor's."""

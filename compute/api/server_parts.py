@@ -103,7 +103,9 @@ def list_volumes(request: Request) -> Json:
 def show_volume(request: Request) -> Json:
     """One volume's attachment."""
     path = request.path
-    return {"volumeAttachment": _attachment(request.read(lambda tx: attachment.get(tx, request.actor, path["server_id"], path["volume_id"])))}
+    return {
+        "volumeAttachment": _attachment(request.read(lambda tx: attachment.get(tx, request.actor, path["server_id"], path["volume_id"])))
+    }
 
 
 @operation("POST", VOLUMES, action="compute:server:volumes:attach", body=ATTACH)

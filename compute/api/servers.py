@@ -48,21 +48,29 @@ def _asked(request: Request) -> tuple[Page, Filters]:
 def _filters(request: Request) -> Filters:
     query = request.query
     everybody = _everybody(request)
-    may_host = request.may(HOST)
     statuses = query.all("status")
     if any(word.lower() == "deleted" for word in statuses) and not request.actor.is_admin:
         raise Forbidden("Only administrators may list deleted instances")
-    extra = {name: query.one(name) for name in ("vm_state", "task_state") if name in query and may_host}
-    if may_host and "power_state" in query:
-        extra["power_state"] = query.integer("power_state")  # type: ignore[assignment]
     return Filters(
         all_projects=everybody, project_id=query.one("project_id") or query.one("tenant_id") if everybody else None,
         name=query.one("name"), statuses=statuses, flavor=query.one("flavor"), image=_image(query.one("image")),
         ip=query.one("ip") or query.one("ip6"), changes_since=_since(query.one("changes-since")),
-        reservation_id=query.one("reservation_id"), nothing=bool(_deleted(request)), extra=extra,
-        user_id=query.one("user_id") if may_host else None, host=query.one("host") if may_host else None,
-        zone=query.one("availability_zone") if may_host else None, key_name=query.one("key_name") if may_host else None,
+        reservation_id=query.one("reservation_id"), nothing=_deleted(request), **_operators(request),
     )  # fmt: skip
+
+
+def _operators(request: Request) -> Json:
+    """Filters that are heard from those who may see hosts, and ignored from others, as in Nova."""
+    query = request.query
+    if not request.may(HOST):
+        return {}
+    extra: Json = {name: query.one(name) for name in ("vm_state", "task_state") if name in query}
+    if "power_state" in query:
+        extra["power_state"] = query.integer("power_state")
+    return {
+        "user_id": query.one("user_id"), "host": query.one("host"), "zone": query.one("availability_zone"),
+        "key_name": query.one("key_name"), "extra": extra,
+    }  # fmt: skip
 
 
 def _everybody(request: Request) -> bool:

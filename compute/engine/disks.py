@@ -38,6 +38,14 @@ class DiskStore:
         info = self.blocks.info(self.pool, disk_name(server_id))
         return info.size if info else None
 
+    def ensure_unfinished_gone(self, server_id: str, fence: int) -> None:
+        """Remove what claims before `fence` left beside the root disk; a newer claim may be at work on its own."""
+        partial = disk_name(server_id) + "."
+        for name in self.names_of(server_id):
+            number = name.removeprefix(partial)
+            if number.isdigit() and int(number) < fence:
+                ensure_gone(self.blocks, self.pool, name)
+
     def ensure_gone(self, server_id: str) -> None:
         """Remove a root disk and what dying workers left beside it. Raises StoreBusy while it is open somewhere."""
         for name in self.names_of(server_id):

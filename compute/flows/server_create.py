@@ -87,8 +87,11 @@ def _root(run: Run[Server], server: Server) -> Outcome | None:
     if not boot.ready:
         return Wait(1, f"the raw form of image {image_id} is being made")
     source = SnapshotName(boot.pool, boot.rbd_image, boot.snapshot)
+    store = store_of(run)
     try:
-        store_of(run).ensure_root(server.id, source, server.root_gib * GIB, run.fence)
+        store.ensure_root(server.id, source, server.root_gib * GIB, run.fence)
+        if run.fence > 1:  # an earlier claim may have left half a clone
+            store.ensure_unfinished_gone(server.id, run.fence)
     except StoreNotFound:
         return Fail(500, f"The data of image {image_id} is gone.")
     return None

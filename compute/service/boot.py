@@ -31,20 +31,27 @@ def plan(tx: Tx, actor: Actor, wish: NewServer, flavor: Flavor) -> Plan:
     """What the request's disks come to. Raises BadRequest naming what does not fit."""
     if flavor.ephemeral_gib or flavor.swap_mib:
         raise BadRequest(f"Flavor {flavor.name} has an ephemeral disk or swap space; this cloud offers neither.")
-    local = [item for item in wish.block_devices if item.destination == "local"]
-    volumes = sorted((item for item in wish.block_devices if item.destination == "volume"), key=_order)
-    image_id = _local_image(local, wish.image_id)
-    roots = [item for item in volumes if item.is_root]
-    if len(roots) + (1 if local else 0) > 1:
-        raise BadRequest("Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid.")
-    for item in volumes:
-        _check(item, wish)
-    if roots:
+    image_id = _local_image([item for item in wish.block_devices if item.destination == "local"], wish.image_id)
+    volumes, on_volume = _volumes(wish)
+    if on_volume:
         return Plan(None, 0, volumes)
     if image_id is None:
         raise BadRequest("Invalid imageRef provided.")
     image = bootable(tx, actor, image_id, flavor)
     return Plan(image, flavor.disk_gib or -(-image.size // GIB), volumes)
+
+
+def _volumes(wish: NewServer) -> tuple[list[BlockDevice], bool]:
+    """The volumes that are named or wanted, root first, and whether one is the root."""
+    volumes = sorted((item for item in wish.block_devices if item.destination == "volume"), key=_order)
+    for item in volumes:
+        _check(item, wish)
+    roots = sum(item.is_root for item in wish.block_devices)
+    if roots > 1:
+        raise BadRequest(
+            "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid."
+        )
+    return volumes, bool(volumes) and volumes[0].is_root
 
 
 def _order(item: BlockDevice) -> tuple[bool, int]:
@@ -62,7 +69,7 @@ def _local_image(local: Sequence[BlockDevice], image_id: str | None) -> str | No
 
 
 def _check(item: BlockDevice, wish: NewServer) -> None:
-    if item.source in ("volume", "snapshot", "image") and item.id is None:
+    if item.source != "blank" and item.id is None:
         raise BadRequest("Missing device UUID.")
     if item.source in ("image", "blank") and not item.size_gib:
         raise BadRequest(f"{item.source.capitalize()}s with destination_type 'volume' need to have a non-zero size specified")

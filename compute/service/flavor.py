@@ -114,5 +114,3 @@ def remove_access(tx: Tx, actor: Actor, flavor_id: str, project_id: str) -> list
 def _projects(tx: Tx, flavor_id: str) -> list[str]:
     asked = select(FlavorAccess.project_id).where(FlavorAccess.flavor_id == flavor_id).order_by(FlavorAccess.project_id)
     return list(tx.execute(asked).scalars())
-
-

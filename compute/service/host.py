@@ -139,13 +139,17 @@ def add(tx: Tx, name: str, *, host_id: str | None, chassis: str | None, public_k
         if made is None:
             raise Conflict(f"The host id {host_id} belongs to another host.")
         return made
-    for what, given, has in (("id", host_id, there.id), ("key", public_key, there.public_key)):
-        if given and has and given != has:
-            raise Conflict(f"Host {name} is known with the {what} {has}; remove it first.")
+    _same(there, "id", host_id, there.id)
+    _same(there, "key", public_key, there.public_key)
     there.public_key = public_key or there.public_key
     there.chassis = chassis or there.chassis
     there.availability_zone = zone or there.availability_zone
     return there.id
+
+
+def _same(there: Host, what: str, given: str | None, has: str | None) -> None:
+    if given and has and given != has:
+        raise Conflict(f"Host {there.name} is known with the {what} {has}; remove it first.")
 
 
 def remove(tx: Tx, name: str) -> None:
@@ -156,4 +160,3 @@ def remove(tx: Tx, name: str) -> None:
     if found[0].servers:
         raise BadRequest(f"Host {name} has {found[0].servers} servers; delete them or move them away first.")
     tx.execute(delete(Host).where(Host.id == found[0].row.id))
-

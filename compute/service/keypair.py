@@ -33,7 +33,9 @@ def of_user(tx: Tx, user_id: str) -> list[Keypair]:
     return list(tx.execute(select(Keypair).where(Keypair.user_id == user_id).order_by(Keypair.name)).scalars())
 
 
-def create(tx: Tx, user_id: str, name: str, public_key: str | None, allowed: int = quota.DEFAULTS["key_pairs"]) -> tuple[Keypair, str | None]:
+def create(
+    tx: Tx, user_id: str, name: str, public_key: str | None, allowed: int = quota.DEFAULTS["key_pairs"]
+) -> tuple[Keypair, str | None]:
     """Keep a public key, or make a pair; the row and the private half of one that was made.
 
     Raises BadRequest (not an ssh key), Conflict (name taken), OverQuota.

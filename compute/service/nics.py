@@ -30,12 +30,15 @@ def resolve(tx: Tx, actor: Actor, nics: Sequence[Nic] | None, *, count: int) -> 
 
 def _check(tx: Tx, actor: Actor, nic: Nic, count: int) -> None:
     if count > 1 and (nic.port_id or nic.fixed_ip):
-        what = "Port" if nic.port_id else "Fixed IP"
-        raise BadRequest(f"{what} {nic.port_id or nic.fixed_ip} cannot be given to {count} servers at once.")
-    if nic.port_id is not None:
-        if nic.fixed_ip is not None:
-            raise BadRequest(f"Specified fixed IP address {nic.fixed_ip} cannot be used with port {nic.port_id}.")
-        return
+        what = f"Port {nic.port_id}" if nic.port_id else f"Fixed IP {nic.fixed_ip}"
+        raise BadRequest(f"{what} cannot be given to {count} servers at once.")
+    if nic.port_id is None:
+        _check_network(tx, actor, nic)
+    elif nic.fixed_ip is not None:
+        raise BadRequest(f"Specified fixed IP address {nic.fixed_ip} cannot be used with port {nic.port_id}.")
+
+
+def _check_network(tx: Tx, actor: Actor, nic: Nic) -> None:
     if nic.network_id is None:
         raise BadRequest("A network needs a uuid or a port.")
     try:

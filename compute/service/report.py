@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from common import epoch, jobs
 from common.api.shapes import Checker, array, obj
 from common.db import Tx, clock
+from common.models import Job
 from compute.models import Allocation, Host, Question, Server, ServerAction, ServerDisk
 from compute.service import actions, limits
 from volume import public as volume_public
@@ -25,7 +26,11 @@ RESOURCES = ("vcpus", "memory_mib", "disk_gib", "hypervisor_type", "hypervisor_v
 NUMBER = {"type": "integer", "minimum": 0}
 TEXT = {"type": "string"}
 FAULT = {"anyOf": [{"type": "null"}, obj({"code": NUMBER, "message": TEXT}, required=("message",), extra=True)]}
-DISK = obj({"id": TEXT, "generation": NUMBER, "state": {"enum": ["present", "absent", "refused"]}}, required=("id", "generation", "state"), extra=True)
+DISK = obj(
+    {"id": TEXT, "generation": NUMBER, "state": {"enum": ["present", "absent", "refused"]}},
+    required=("id", "generation", "state"),
+    extra=True,
+)
 SERVER = obj(
     {
         "id": TEXT, "generation": NUMBER, "state": {"enum": list(STATES)}, "shutdown_by_guest": {"type": "boolean"}, "reboots": NUMBER,
@@ -118,7 +123,7 @@ def _has_run(entry: Json) -> bool:
 
 def _server(tx: Tx, row: Server, entry: Json) -> bool:
     """Write one entry into its locked row; whether the host should pull again."""
-    due = entry["state"] == "absent" and row.observed_state != "absent"
+    due = entry["state"] == "absent" and (row.observed_state, row.reported_generation) != ("absent", entry["generation"])
     for name, value in _facts(entry).items():
         if getattr(row, name) != value:
             setattr(row, name, value)
@@ -128,11 +133,18 @@ def _server(tx: Tx, row: Server, entry: Json) -> bool:
     due = _fault(row, entry) or due
     ended = _ended_by_guest(tx, row, entry)
     _finish(tx, row, entry)
-    if row.desired == "absent" and entry["state"] == "absent":
-        jobs.unpark(tx, row.id)
-    elif due:
-        jobs.hasten(tx, row.id)
+    if due:
+        _due(tx, row.id)
     return ended
+
+
+def _due(tx: Tx, server_id: str) -> None:
+    """What the server's job waits for may have happened; one that was parked (its host was away for long) goes on."""
+    parked = select(Job.id).where(Job.subject_id == server_id, Job.due_at.is_(None))
+    if tx.execute(parked).scalar() is not None:
+        jobs.unpark(tx, server_id)
+    else:
+        jobs.hasten(tx, server_id)
 
 
 def _fault(row: Server, entry: Json) -> bool:
@@ -169,11 +181,14 @@ def _ended_by_guest(tx: Tx, row: Server, entry: Json) -> bool:
 
 
 def _finish(tx: Tx, row: Server, entry: Json) -> None:
+    """What was asked has come about where the present wish is reported as seen."""
     if entry["generation"] < row.generation:
         return
     if row.desired == "running" and entry["state"] == "running" and entry.get("reboots", 0) >= row.reboots:
+        row.observed_generation = row.generation
         actions.finish(tx, row.id, "create", "start", "reboot")
     elif row.desired == "stopped" and entry["state"] in ("stopped", "crashed"):
+        row.observed_generation = row.generation
         actions.finish(tx, row.id, "stop")
 
 

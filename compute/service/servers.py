@@ -180,8 +180,6 @@ def host_of(tx: Tx, server_id: str) -> str | None:
     return tx.execute(select(Allocation.host_id).where(Allocation.server_id == server_id)).scalar()
 
 
-
-
 def on_hosts(tx: Tx, host_ids: Sequence[str]) -> dict[str, list[str]]:
     """Ids of the servers by the id of the host that they are on."""
     found: dict[str, list[str]] = {}

@@ -45,7 +45,10 @@ def test_half_a_disk_is_not_adopted_and_goes_with_the_rest(store: DiskStore, ima
     store.blocks.create(store.pool, f"{disk_name(server_id)}.1", MIB)
     assert store.size(server_id) is None
     store.ensure_root(server_id, image, 4 * MIB, 1)
-    store.blocks.create(store.pool, f"{disk_name(server_id)}.2", MIB)
+    for fence in (2, 7):
+        store.blocks.create(store.pool, f"{disk_name(server_id)}.{fence}", MIB)
+    store.ensure_unfinished_gone(server_id, 7)
+    assert store.names_of(server_id) == [disk_name(server_id), f"{disk_name(server_id)}.7"]
     for _ in range(2):
         store.ensure_gone(server_id)
         assert store.names_of(server_id) == []

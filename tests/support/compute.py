@@ -222,10 +222,10 @@ def add_flavor(db: Database, flavor_id: str = "1", **more: Any) -> None:
     db.run(lambda tx: tx.add(Flavor(**values)))
 
 
-def world(db: Database, names: Iterable[str] = ("hv1",), tokens: Tokens | None = None) -> World:
+def world(db: Database, names: Iterable[str] = ("hv1",), tokens: Tokens | None = None, blocks: Memory | None = None) -> World:
     """A small cloud: one image, one network of PROJECT, one flavor, hosts."""
     made = client(SERVICE, db, tokens)
-    blocks = Memory()
+    blocks = blocks or Memory()
     found = World(db, made.as_(f"member@{PROJECT}"), made.as_("admin@" + "a" * 32), made.as_(f"member@{OTHER_PROJECT}"), blocks)
     add_flavor(db)
     found.image_id = add_image(db, blocks)
@@ -233,5 +233,3 @@ def world(db: Database, names: Iterable[str] = ("hv1",), tokens: Tokens | None =
     for name in names:
         found.agent(name)
     return found
-
-

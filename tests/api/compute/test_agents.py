@@ -81,7 +81,12 @@ def test_the_document_is_what_the_agent_understands(cloud: World) -> None:
     assert (server.nics[0].fixed_ips[0].prefix, server.nics[0].tap[:3]) == (24, "tap")
     assert document.networks[cloud.network_id].ips
     meta = raw["servers"][0]["metadata"]
-    assert (meta["meta"], meta["user_data"], meta["availability_zone"], meta["security_groups"]) == ({"k": "v"}, "aGk=", "nova", ["default"])
+    assert (meta["meta"], meta["user_data"], meta["availability_zone"], meta["security_groups"]) == (
+        {"k": "v"},
+        "aGk=",
+        "nova",
+        ["default"],
+    )
     assert raw["servers"][0]["hostname"] == "my-server"
 
 

@@ -25,7 +25,12 @@ def test_flavors_are_made_listed_and_removed(cloud: World) -> None:
     assert [item["id"] for item in cloud.api.get("/v2.1/flavors")["flavors"]] == ["1", "77"]
     assert [item["name"] for item in cloud.api.get("/v2.1/flavors/detail?minRam=200")["flavors"]] == ["m1.x"]
     assert cloud.api.get("/v2.1/flavors?limit=1")["flavors_links"]
-    for body, code in (({**FLAVOR, "id": "77", "name": "y"}, 409), (FLAVOR, 409), ({**FLAVOR, "ram": 0}, 400), ({**FLAVOR, "name": " "}, 400)):
+    for body, code in (
+        ({**FLAVOR, "id": "77", "name": "y"}, 409),
+        (FLAVOR, 409),
+        ({**FLAVOR, "ram": 0}, 400),
+        ({**FLAVOR, "name": " "}, 400),
+    ):
         cloud.admin.post("/v2.1/flavors", {"flavor": body}, ok=code)
     cloud.api.post("/v2.1/flavors", {"flavor": {**FLAVOR, "name": "mine"}}, ok=403)
     cloud.admin.delete("/v2.1/flavors/77", ok=202)
@@ -81,7 +86,14 @@ def test_zones_services_and_hypervisors(cloud: World) -> None:
     assert "1 disabled" in fault
     cloud.admin.put("/v2.1/os-services/enable", off, ok=200)
     found = cloud.admin.get("/v2.1/os-hypervisors/detail")["hypervisors"]
-    assert [(h["hypervisor_hostname"], h["state"], h["status"], h["vcpus"], h["host_ip"]) for h in found][0] == ("hv1", "up", "enabled", 4, "172.31.0.11")
+    first = found[0]
+    assert (first["hypervisor_hostname"], first["state"], first["status"], first["vcpus"], first["host_ip"]) == (
+        "hv1",
+        "up",
+        "enabled",
+        4,
+        "172.31.0.11",
+    )
     assert cloud.admin.get(f"/v2.1/os-hypervisors/{found[0]['id']}")["hypervisor"]["memory_mb"] == 4096
     assert cloud.admin.get("/v2.1/os-hypervisors/statistics")["hypervisor_statistics"]["count"] == 2
     assert len(cloud.admin.get("/v2.1/os-hypervisors/hv/search")["hypervisors"]) == 2

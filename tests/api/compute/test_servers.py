@@ -331,4 +331,7 @@ def test_two_hosts_spread(db) -> None:
         cloud.create()
     cloud.settle()
     found = cloud.admin.get("/v2.1/os-hypervisors/detail")["hypervisors"]
-    assert [(item["hypervisor_hostname"], item["running_vms"], item["memory_mb_used"]) for item in found] == [("hv1", 2, 256), ("hv2", 2, 256)]
+    assert [(item["hypervisor_hostname"], item["running_vms"], item["memory_mb_used"]) for item in found] == [
+        ("hv1", 2, 256),
+        ("hv2", 2, 256),
+    ]

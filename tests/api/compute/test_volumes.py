@@ -135,4 +135,6 @@ def test_a_failed_request_makes_no_volume(cloud: World) -> None:
     local = {"source_type": "image", "destination_type": "local", "uuid": cloud.image_id, "boot_index": 0}
     assert "failed to get volume" in cloud.create(ok=400, block_device_mapping_v2=[local, good, bad])
     assert cloud.db.run(lambda tx: tx.execute(select(Volume.id)).all()) == []
-    assert "local blank disk" in cloud.create(ok=400, block_device_mapping_v2=[local, {"source_type": "blank", "destination_type": "local"}])
+    assert "local blank disk" in cloud.create(
+        ok=400, block_device_mapping_v2=[local, {"source_type": "blank", "destination_type": "local"}]
+    )
