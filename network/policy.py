@@ -7,8 +7,12 @@ from common.api.policy import ADMIN, MEMBER, READER, Rule, rule
 NOUNS = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
 GUARDED = {
     "network": ("shared", "external", "provider", "is_default"),
-    "port": ("binding",),
+    "port": ("binding", "mac_address"),
+    "router": ("gateway",),
+    "floatingip": ("floating_ip_address",),
 }
+# Not guarded: a port's MAC may be chosen on one's own network, and a floating IP's address never changes.
+OPEN = {("port", "create", "mac_address"), ("floatingip", "update", "floating_ip_address")}
 
 
 def _noun(noun: str) -> list[Rule]:
@@ -17,10 +21,8 @@ def _noun(noun: str) -> list[Rule]:
     verbs = [verb for verb in ("create", "update", "delete") if (noun, verb) != ("security_group_rule", "update")]
     rules += [rule(f"network:{noun}:{verb}", MEMBER, f"{verb.title()} one's own {name}.") for verb in verbs]
     for field in GUARDED.get(noun, ()):
-        rules += [
-            rule(f"network:{noun}:create:{field}", ADMIN, f"Give a new {name} its {field}."),
-            rule(f"network:{noun}:update:{field}", ADMIN, f"Change a {name}'s {field}."),
-        ]
+        verbs = [verb for verb in ("create", "update") if (noun, verb, field) not in OPEN]
+        rules += [rule(f"network:{noun}:{verb}:{field}", ADMIN, f"{verb.title()} a {name} with a {field} of choice.") for verb in verbs]
     return rules
 
 

@@ -54,7 +54,7 @@ def view(_request: Request, row: FloatingIp) -> dict[str, Any]:
     return {**shown, "port_details": details}
 
 
-NOUN = kit.Noun("floatingip", "floatingips", FloatingIp, view)
+NOUN = kit.Noun("floatingip", "floatingips", FloatingIp, view, guarded={"floating_ip_address": "floating_ip_address"})
 
 
 @operation("GET", "/floatingips", action="network:floatingip:list")
@@ -69,7 +69,14 @@ def show(request: Request) -> Any:
     return kit.show_one(request, NOUN, request.path["id"])
 
 
-@operation("POST", "/floatingips", action="network:floatingip:create", status=201, body=kit.envelope("floatingip", CREATE, "floatingips"))
+@operation(
+    "POST",
+    "/floatingips",
+    action="network:floatingip:create",
+    status=201,
+    guarded=("network:floatingip:create:floating_ip_address",),
+    body=kit.envelope("floatingip", CREATE, "floatingips"),
+)
 def create(request: Request) -> Any:
     """Create one or several; with `port_id` at once associated."""
     return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, body))

@@ -14,6 +14,7 @@ from common.api.request import Request
 from common.db import Tx
 from common.errors import BadRequest, Forbidden
 from network.models import Owned
+from network.policy import OPEN
 from network.service import listing
 
 Body = dict[str, Any]
@@ -103,7 +104,7 @@ def _prepared(request: Request, noun: Noun, body: Mapping[str, Any], verb: str) 
 
 def _guard(request: Request, noun: Noun, made: Mapping[str, Any], verb: str) -> None:
     for key, what in noun.guarded.items():
-        if key in made and (verb == "update" or made[key] not in (None, False)):
+        if (noun.name, verb, what) not in OPEN and key in made and (verb == "update" or made[key] not in (None, False)):
             action = f"network:{noun.name}:{verb}:{what}"
             if not request.may(action):
                 raise Forbidden(f"({verb}_{noun.name} and {verb}_{noun.name}:{key}) is disallowed by policy", type="PolicyNotAuthorized")

@@ -65,7 +65,7 @@ NOUN = kit.Noun(
     Port,
     view,
     flags=("admin_state_up", "port_security_enabled"),
-    guarded={"binding:host_id": "binding", "binding:profile": "binding"},
+    guarded={"binding:host_id": "binding", "binding:profile": "binding", "mac_address": "mac_address"},
 )
 
 
@@ -90,7 +90,13 @@ def create(request: Request) -> Any:
     return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, body))
 
 
-@operation("PUT", "/ports/{id}", action="network:port:update", guarded=("network:port:update:binding",), body=kit.envelope("port", UPDATE))
+@operation(
+    "PUT",
+    "/ports/{id}",
+    action="network:port:update",
+    guarded=("network:port:update:binding", "network:port:update:mac_address"),
+    body=kit.envelope("port", UPDATE),
+)
 def update(request: Request) -> Any:
     """Change one."""
     id = request.path["id"]

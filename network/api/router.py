@@ -8,6 +8,7 @@ from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
 from common.db import Tx
+from common.errors import Forbidden
 from network.api import kit
 from network.models import Router
 from network.service import router as service
@@ -50,11 +51,17 @@ def view(_request: Request, row: Router) -> dict[str, Any]:
 NOUN = kit.Noun("router", "routers", Router, view, flags=("admin_state_up",))
 
 
-def _gateway(body: dict[str, Any]) -> dict[str, Any]:
+def _gateway(request: Request, body: dict[str, Any], verb: str) -> dict[str, Any]:
+    """Its booleans made real. How the gateway translates and which address it has is guarded (Forbidden)."""
     info = body.get("external_gateway_info")
-    if info and info.get("enable_snat") is not None:
-        return {**body, "external_gateway_info": {**info, "enable_snat": shapes.truth(info["enable_snat"])}}
-    return body
+    if not info:
+        return body
+    for key in ("enable_snat", "external_fixed_ips"):
+        if info.get(key) is not None and not request.may(f"network:router:{verb}:gateway"):
+            message = f"({verb}_router and {verb}_router:external_gateway_info:{key}) is disallowed by policy"
+            raise Forbidden(message, type="PolicyNotAuthorized")
+    snat = info.get("enable_snat")
+    return {**body, "external_gateway_info": {**info, "enable_snat": None if snat is None else shapes.truth(snat)}}
 
 
 @operation("GET", "/routers", action="network:router:list")
@@ -69,17 +76,26 @@ def show(request: Request) -> Any:
     return kit.show_one(request, NOUN, request.path["id"])
 
 
-@operation("POST", "/routers", action="network:router:create", status=201, body=kit.envelope("router", CREATE, "routers"))
+@operation(
+    "POST",
+    "/routers",
+    action="network:router:create",
+    status=201,
+    guarded=("network:router:create:gateway",),
+    body=kit.envelope("router", CREATE, "routers"),
+)
 def create(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, _gateway(body)))
+    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, _gateway(request, body, "create")))
 
 
-@operation("PUT", "/routers/{id}", action="network:router:update", body=kit.envelope("router", UPDATE))
+@operation(
+    "PUT", "/routers/{id}", action="network:router:update", guarded=("network:router:update:gateway",), body=kit.envelope("router", UPDATE)
+)
 def update(request: Request) -> Any:
     """Change one; its gateway too."""
     id = request.path["id"]
-    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, _gateway(body), at))
+    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, _gateway(request, body, "update"), at))
 
 
 @operation("DELETE", "/routers/{id}", action="network:router:delete", status=204)

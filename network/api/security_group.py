@@ -14,7 +14,7 @@ from network.service import security_group as service
 
 CREATE = shapes.obj({**kit.OWNER, **kit.COMMON})
 UPDATE = shapes.obj(kit.COMMON)
-_BOUND: shapes.Shape = {"anyOf": [shapes.integer(-1, 65535), {"type": "null"}]}
+_BOUND: shapes.Shape = {"anyOf": [shapes.integer(), {"type": "null"}]}
 CREATE_RULE = shapes.obj(
     {
         **kit.OWNER,

@@ -166,7 +166,8 @@ def add_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> Int
 def _plug_subnet(tx: Tx, actor: Actor, row: Router, subnet_id: str) -> tuple[Port, list[Subnet]]:
     subnet = hold(tx, Subnet, subnet_id, actor)
     network = hold(tx, Network, subnet.network_id, actor)
-    mine(actor, network, "add_router_interface on a network of another project")
+    if not network.shared:
+        mine(actor, network, "add_router_interface on a network of another project")
     if subnet.gateway_ip is None:
         raise errors.bad(f"Bad router request: Subnet {subnet_id} for router interface must have a gateway IP.")
     _apart(tx, row, [subnet])

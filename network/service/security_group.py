@@ -155,20 +155,22 @@ def _ports(body: Mapping[str, Any], protocol: str | None) -> tuple[int | None, i
     if protocol not in WITH_PORTS:
         message = f"Invalid protocol {protocol} for port range, only supported for TCP, UDP, UDPLITE, SCTP and DCCP."
         raise errors.bad(message, type="SecurityGroupInvalidProtocolForPort")
-    if low is None or high is None or not 0 <= low <= high <= LAST_PORT:
+    for value in (low, high):
+        if value is not None and not 0 <= value <= LAST_PORT:
+            raise errors.bad(f"Invalid value for port {value}", type="SecurityGroupInvalidPortValue")
+    if low is None or high is None or low > high:
         raise errors.bad("For TCP/UDP protocols, port_range_min must be <= port_range_max", type="SecurityGroupInvalidPortRange")
     return low, high
 
 
 def _icmp(low: int | None, high: int | None) -> tuple[int | None, int | None]:
     """Type and code."""
-    for name, value in (("port_range_min", low), ("port_range_max", high)):
+    for what, value in (("type (port_range_min)", low), ("code (port_range_max)", high)):
         if value is not None and not 0 <= value <= 255:
-            message = f"Invalid value for ICMP {name}: {value}. It must be 0 to 255."
-            raise errors.bad(message, type="SecurityGroupInvalidIcmpValue")
+            raise errors.bad(f"Invalid value for ICMP {what} {value}. It must be 0 to 255.", type="SecurityGroupInvalidIcmpValue")
     if low is None:
-        raise errors.bad(f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing.",
-                         type="SecurityGroupMissingIcmpType")  # fmt: skip
+        message = f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing."
+        raise errors.bad(message, type="SecurityGroupMissingIcmpType")
     return low, high
 
 

@@ -35,7 +35,8 @@ def test_a_router_lives(w):
     assert (router["external_gateway_info"], router["status"], router["admin_state_up"]) == (None, "ACTIVE", True)
     path = f"/v2.0/routers/{router['id']}"
     info = {"network_id": ext["id"], "external_fixed_ips": [{"ip_address": "203.0.113.77"}], "enable_snat": False}
-    shown = w.api.put(path, {"router": {"external_gateway_info": info}}, ok=200)["router"]["external_gateway_info"]
+    w.error("PUT", path, {"router": {"external_gateway_info": info}}, 403, "PolicyNotAuthorized")
+    shown = w.admin.put(path, {"router": {"external_gateway_info": info}}, ok=200)["router"]["external_gateway_info"]
     assert (shown["external_fixed_ips"][0]["ip_address"], shown["enable_snat"]) == ("203.0.113.77", False)
     added = w.add_interface(router["id"], subnet_id=sub["id"])
     assert (added["id"], added["subnet_id"], added["network_id"]) == (router["id"], sub["id"], net["id"])
@@ -116,10 +117,11 @@ def test_bad_floating_ips(w, routed):
     w.error("POST", "/v2.0/floatingips", {"floatingip": bad}, 400, "BadRequest")
     w.error("POST", "/v2.0/floatingips", {"floatingip": {"floating_network_id": routed["net"]}}, 400, "BadRequest")
     assert w.admin.get("/v2.0/ports?device_owner=network:floatingip")["ports"] == []
-    given = w.api.post("/v2.0/floatingips", {"floatingip": {**base, "floating_ip_address": "203.0.113.200"}}, ok=201)["floatingip"]
-    assert given["floating_ip_address"] == "203.0.113.200"
-    again = {"floatingip": {**base, "floating_ip_address": "203.0.113.200"}}
-    w.error("POST", "/v2.0/floatingips", again, 409, "IpAddressInUse")
+    given = {"floatingip": {**base, "floating_ip_address": "203.0.113.200"}}
+    w.error("POST", "/v2.0/floatingips", given, 403, "PolicyNotAuthorized")
+    made = w.admin.post("/v2.0/floatingips", given, ok=201)["floatingip"]
+    assert made["floating_ip_address"] == "203.0.113.200"
+    w.error("POST", "/v2.0/floatingips", given, 409, "IpAddressInUse", w.admin)
 
 
 def test_the_gateway_change_reaches_the_legs(w, routed, db):
@@ -132,7 +134,7 @@ def test_the_gateway_change_reaches_the_legs(w, routed, db):
 
     before = generations()
     info = {"network_id": routed["ext"], "enable_snat": False}
-    w.api.put(f"/v2.0/routers/{routed['router']}", {"router": {"external_gateway_info": info}}, ok=200)
+    w.admin.put(f"/v2.0/routers/{routed['router']}", {"router": {"external_gateway_info": info}}, ok=200)
     assert all(after > before[owner] for owner, after in generations().items())
 
 
@@ -166,6 +168,8 @@ def test_security_groups_live(w):
     [
         ({"protocol": "nope"}, 400, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": 256}, 400, "SecurityGroupRuleInvalidProtocol"),
+        ({"protocol": "tcp", "port_range_min": -16, "port_range_max": 80}, 400, "SecurityGroupInvalidPortValue"),
+        ({"protocol": "tcp", "port_range_min": 80, "port_range_max": 65536}, 400, "SecurityGroupInvalidPortValue"),
         ({"protocol": "tcp", "port_range_min": 5}, 400, "SecurityGroupInvalidPortRange"),
         ({"protocol": "tcp", "port_range_min": 5, "port_range_max": 4}, 400, "SecurityGroupInvalidPortRange"),
         ({"port_range_min": 5, "port_range_max": 6}, 400, "SecurityGroupInvalidProtocolForPort"),
