@@ -10,17 +10,53 @@ from dataclasses import dataclass, field
 
 from common.rbd import MIB, BlockInfo, SnapshotName, StoreBusy, StoreError, StoreExists, StoreNotFound, Writer
 
+PAGE = 65536
+
+
+class _Content:
+    """The bytes of an image; pages that nobody wrote are zeros, and cost nothing. Pages are never changed, so a copy shares them."""
+
+    def __init__(self, size: int, pages: dict[int, bytes] | None = None) -> None:
+        self.size, self._pages = size, dict(pages or {})
+
+    def copy(self) -> _Content:
+        """The same bytes, apart from now on."""
+        return _Content(self.size, self._pages)
+
+    def resize(self, size: int) -> None:
+        """What is cut off reads as zeros if it comes back."""
+        self.size = size
+        last, rest = divmod(size, PAGE)
+        self._pages = {index: page for index, page in self._pages.items() if index < last or (index == last and rest)}
+        if last in self._pages:
+            self._pages[last] = self._pages[last][:rest].ljust(PAGE, b"\0")
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put `data` at `offset`."""
+        while data:
+            index, start = divmod(offset, PAGE)
+            part, data = data[: PAGE - start], data[PAGE - start :]
+            page = self._pages.get(index, bytes(PAGE))
+            self._pages[index] = page[:start] + part + page[start + len(part) :]
+            offset += len(part)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`."""
+        first, last = offset // PAGE, (offset + length - 1) // PAGE
+        found = b"".join(self._pages.get(index, bytes(PAGE)) for index in range(first, last + 1))
+        return found[offset - first * PAGE : offset - first * PAGE + length]
+
 
 @dataclass
 class _Snapshot:
-    content: bytes
+    content: _Content
     clones: int = 0
     trashed: bool = False
 
 
 @dataclass
 class _Image:
-    content: bytearray
+    content: _Content
     snapshots: dict[int, tuple[str, _Snapshot]] = field(default_factory=dict)
     parent: tuple[_Image, int] | None = None
     opened: int = 0
@@ -44,7 +80,7 @@ class Memory:
         self.before("create")
         with self._lock:
             self._free(pool, name)
-            self._images[pool, name] = _Image(bytearray(size))
+            self._images[pool, name] = _Image(_Content(size))
 
     def clone(self, source: SnapshotName, pool: str, name: str) -> None:
         self.before("clone")
@@ -52,7 +88,7 @@ class Memory:
             parent = self._get(source.pool, source.image)
             key = self._snap(parent, source.snapshot)
             self._free(pool, name)
-            self._images[pool, name] = _Image(bytearray(parent.snapshots[key][1].content), parent=(parent, key))
+            self._images[pool, name] = _Image(parent.snapshots[key][1].content.copy(), parent=(parent, key))
             parent.snapshots[key][1].clones += 1
 
     def rename(self, pool: str, name: str, new_name: str) -> None:
@@ -70,12 +106,12 @@ class Memory:
             if image is None:
                 return None
             own = frozenset(n for n, s in image.snapshots.values() if not s.trashed)
-            return BlockInfo(len(image.content), own, len(own) < len(image.snapshots), image.opened > 0, image.note)
+            return BlockInfo(image.content.size, own, len(own) < len(image.snapshots), image.opened > 0, image.note)
 
     def resize(self, pool: str, name: str, size: int) -> None:
         self.before("resize")
         with self._lock:
-            _resize(self._get(pool, name), size)
+            self._get(pool, name).content.resize(size)
 
     def snapshot(self, pool: str, name: str, snapshot: str) -> None:
         self.before("snapshot")
@@ -83,7 +119,7 @@ class Memory:
             image = self._get(pool, name)
             if image.find(snapshot) is not None:
                 raise StoreExists(f"{pool}/{name}@{snapshot}: exists")
-            image.snapshots[next(self._ids)] = (snapshot, _Snapshot(bytes(image.content)))
+            image.snapshots[next(self._ids)] = (snapshot, _Snapshot(image.content.copy()))
 
     def remove_snapshot(self, pool: str, name: str, snapshot: str) -> None:
         self.before("remove_snapshot")
@@ -144,10 +180,15 @@ class Memory:
         self.before("read")
         image = self._get(pool, name)
         content = image.snapshots[self._snap(image, snapshot)][1].content
-        if offset + length > len(content):
-            raise StoreError(f"{pool}/{name}: ends at {len(content)} bytes, {offset + length} were expected")
+        if offset + length > content.size:
+            raise StoreError(f"{pool}/{name}: ends at {content.size} bytes, {offset + length} were expected")
         for start in range(offset, offset + length, chunk):
-            yield content[start : min(start + chunk, offset + length)]
+            yield content.read(start, min(chunk, offset + length - start))
+
+    def hold(self, pool: str, name: str, *, opened: bool) -> None:
+        """Have an image open, as a process elsewhere would, or no more."""
+        with self._lock:
+            self._get(pool, name).opened += 1 if opened else -1
 
     def _orphan(self, image: _Image) -> None:
         if image.parent is None:
@@ -174,22 +215,17 @@ class Memory:
         return key
 
 
-def _resize(image: _Image, size: int) -> None:
-    del image.content[size:]
-    image.content.extend(bytes(size - len(image.content)))
-
-
 class _MemoryWriter:
     def __init__(self, image: _Image) -> None:
         self._image = image
 
     def write(self, offset: int, data: bytes) -> None:
-        if offset + len(data) > len(self._image.content):
+        if offset + len(data) > self._image.content.size:
             raise StoreError(f"write of {len(data)} bytes at {offset} is past the end")
-        self._image.content[offset : offset + len(data)] = data
+        self._image.content.write(offset, data)
 
     def resize(self, size: int) -> None:
-        _resize(self._image, size)
+        self._image.content.resize(size)
 
     def flush(self) -> None:
         return

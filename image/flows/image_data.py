@@ -73,16 +73,23 @@ def convert(run: Run[Image]) -> Outcome:
         return Goto(START)
     store = store_of(run)
     if target is None:
-        name = store.prepare_twin(image.id, run.fence, image.virtual_size or 0)
-        if not run.engine(Converter).begin(image.data, name):
-            return Wait(BUSY_SECONDS, "as many conversions run as may")
-        return Wait(FOLLOW_SECONDS, "the raw form is being made", {"target": run.fence})
+        return _begin(run, image, image.data)
     progress = store.progress(image.id, int(target))
     if progress.whole:
         return Goto("commit")
     if progress.running:
         return Wait(FOLLOW_SECONDS, "the raw form is being made")
     return _again(run.data.get("attempts", 0) + 1, progress.failure)
+
+
+def _begin(run: Run[Image], image: Image, data: str) -> Outcome:
+    store = store_of(run)
+    begun = store.progress(image.id, run.fence)
+    if not begun.running and not begun.whole:
+        name = store.prepare_twin(image.id, run.fence, image.virtual_size or 0)
+        if not run.engine(Converter).begin(data, name):
+            return Wait(BUSY_SECONDS, "as many conversions run as may")
+    return Wait(FOLLOW_SECONDS, "the raw form is being made", {"target": run.fence})
 
 
 def _again(attempt: int, failure: str) -> Outcome:

@@ -24,13 +24,6 @@ FLOWS = [volume_create.FLOW, volume_extend.FLOW, volume_delete.FLOW, snapshot_cr
 SERVER = str(uuid.uuid4())
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GiB of the in-memory store is one KiB."""
-    for module in (volume_create, volume_extend):
-        monkeypatch.setattr(module, "GIB", 1024)
-
-
 @pytest.fixture
 def blocks() -> Memory:
     return Memory()
@@ -83,7 +76,7 @@ def test_from_creation_to_deletion(api: Client, blocks: Memory, work: Callable[[
     assert (found["status"], found["name"], found["description"], found["metadata"]) == ("available", "v", "d", {"a": "1"})
     assert found["attachments"] == []
     assert found["os-vol-tenant-attr:tenant_id"] == PROJECT
-    assert blocks.info(names.POOL, names.volume_name(made["id"])).size == 1024  # type: ignore[union-attr]
+    assert blocks.info(names.POOL, names.volume_name(made["id"])).size == names.GIB  # type: ignore[union-attr]
     api.delete(f"/v3/volumes/{made['id']}", ok=202)
     assert shown(api, made["id"])["status"] == "deleting"
     api.delete(f"/v3/volumes/{made['id']}", ok=202)
@@ -296,7 +289,7 @@ def test_actions(api: Client, blocks: Memory, work: Callable[[], int]) -> None:
     assert (shown(api, volume_id)["status"], shown(api, volume_id)["size"]) == ("extending", 3)
     work()
     assert shown(api, volume_id)["status"] == "available"
-    assert blocks.info(names.POOL, names.volume_name(volume_id)).size == 3 * 1024  # type: ignore[union-attr]
+    assert blocks.info(names.POOL, names.volume_name(volume_id)).size == 3 * names.GIB  # type: ignore[union-attr]
     action(api, volume_id, "os-set_bootable", ok=200, bootable=True)
     assert shown(api, volume_id)["bootable"] == "true"
     action(api, volume_id, "os-set_image_metadata", ok=200, metadata={"os": "x"})
@@ -400,4 +393,4 @@ def test_a_clone_that_was_half_made_is_not_taken_for_the_volume(api: Client, db:
     blocks.create(names.POOL, f"{names.volume_name(made['id'])}.1", 512)
     assert work() == 0
     assert VolumeStore(blocks).names_of(made["id"]) == [names.volume_name(made["id"])]
-    assert VolumeStore(blocks).size(made["id"]) == 1024
+    assert VolumeStore(blocks).size(made["id"]) == names.GIB

@@ -94,9 +94,10 @@ class Tap:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._meter.before(name)
-            result = member(*args, **kwargs)
-            self._meter.after(name)
-            return result
+            try:
+                return member(*args, **kwargs)
+            finally:  # a refusal too may be lost on its way
+                self._meter.after(name)
 
         return call
 

@@ -84,12 +84,13 @@ def test_an_engine_that_refuses_everything_ends_at_the_deadline(kind, db, steps)
     meter = Meter(fail_all=True)
     pairs = [(face, Tap(engine, meter)) for face, engine in scenario.engines()]
     worker = kernel(db, scenario, pairs)
+    longest = max(flow.deadline.total_seconds() for flow in scenario.flows)
     for _ in range(MOST_TURNS):
         scenario.outside(db)
         if not worker.run_one():
             if not waiting(db):
                 break
-            steps.jump(120)
+            steps.jump(max(120, longest / 20))
     assert not waiting(db), "a job neither failed nor parked"
     if meter.fired:
         scenario.check_failed(db)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from common.rbd_memory import Memory
 from image.engine.convert import Converter
 from image.engine.store import ImageStore
 
@@ -15,17 +16,34 @@ def tiny_qcow2(size: int) -> bytes:
 
 
 class FakeConverter(Converter):
-    """Finishes every conversion at once, or says that it failed."""
+    """Finishes every conversion at once, or says that it failed; or, `slow`, when `finish` is called."""
 
-    def __init__(self, store: ImageStore, *, failure: str = "") -> None:
+    def __init__(self, store: ImageStore, *, failure: str = "", slow: bool = False) -> None:
         super().__init__(store)
-        self.failure, self.begun = failure, 0
+        self.failure, self.slow, self.begun = failure, slow, 0
+        self._running: list[str] = []
 
     def begin(self, source: str, target: str) -> bool:
         """Mark the target as whole, or note the failure."""
         self.begun += 1
+        if self.slow:
+            assert isinstance(self.store.blocks, Memory)
+            self.store.blocks.hold(self.store.pool, target, opened=True)
+            self._running.append(target)
+        else:
+            self._end(target)
+        return True
+
+    def finish(self) -> None:
+        """End what runs."""
+        assert isinstance(self.store.blocks, Memory)
+        while self._running:
+            target = self._running.pop()
+            self.store.blocks.hold(self.store.pool, target, opened=False)
+            self._end(target)
+
+    def _end(self, target: str) -> None:
         if self.failure:
             self.store.blocks.note(self.store.pool, target, self.failure)
         else:
             self.store.finish_twin(target)
-        return True
