@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -251,3 +252,21 @@ def test_a_port_that_ovn_does_not_know_holds_the_guest(cloud: Cloud) -> None:
     cloud.until("running")
     cloud.wish(desired="absent", generation=2)
     cloud.until("absent")
+
+
+@pytest.mark.parametrize("engine", ["ovsdb", "vswitchd", "ovn-controller", "libvirtd"])
+def test_an_engine_that_dies_holds_up_nothing_for_long(cloud: Cloud, engine: str) -> None:
+    cloud.live()
+    cloud.wish()
+    cloud.until("running")
+    qemu = qemu_of(cloud.server_id)
+    pid_file = Path(os.environ["WOLKE_TEST_SERVICES"]) / f"{socket.gethostname()}-{engine}" / "supervise" / "pid"
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)  # the supervisor starts it again
+    cloud.wish(disks=cloud.volume(limits={"total_iops_sec": 70}), generation=2)
+    wait_for(lambda: [seen["state"] for seen in cloud.last().get("disks", [])] == ["present", "present"], 60)
+    assert qemu_of(cloud.server_id) == qemu
+    cloud.wish(reboots=1, reboot_type="HARD", generation=3)
+    entry = cloud.until("running", 60)
+    assert entry["nics"][0]["state"] == "wired"
+    cloud.wish(desired="absent", generation=4)
+    cloud.until("absent", 60)

@@ -17,6 +17,7 @@ def test_inside_a_host(host: Hypervisor, file: str) -> None:
         "WOLKE_TEST_OVS=unix:/run/openvswitch/db.sock",
         f"WOLKE_TEST_OVN=unix:{STATE}/ovn/nb.sock",
         f"WOLKE_TEST_CEPH_USER={host.name}",
+        f"WOLKE_TEST_SERVICES={STATE}/service",
     ]
     python = [sys.executable, "-m", "pytest", "-rA", "--tb=short", f"tests/contract/{file}"]
     with host.without_agent():

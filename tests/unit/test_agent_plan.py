@@ -416,7 +416,7 @@ def honest(world: World) -> bool:
     return world.guest_ended or not world.reported()["shutdown_by_guest"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(WISH, EVENT, st.integers(0, 70), EVENT), min_size=1, max_size=5))
 def test_whatever_happens_in_between_the_last_wish_comes_about(story: list[tuple[Any, str, int, str]]) -> None:
     world = World()
