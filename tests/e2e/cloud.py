@@ -148,7 +148,7 @@ class Guest:
 
     def pings(self, address: str, count: int = 1, wait: int = 3) -> bool:
         """Whether an address answers from inside."""
-        return " 0% packet loss" in self(f"ping -c {count} -W {wait} {address}", check=False)
+        return " 0% packet loss" in self.root(f"ping -c {count} -W {wait} {address}", check=False)
 
 
 def outside_pings(address: str) -> bool:

@@ -41,8 +41,11 @@ class Site:
         self.cli(f"server add floating ip {server} {address}")
         return Guest(address, self.key).up()
 
-    def remove(self) -> None:
-        """Everything again, in the order that a tenant must keep."""
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Everything goes again, in the order that a tenant must keep."""
         cli = self.cli
         for server in cli.json("server list"):
             if server["Name"].startswith(self.name):
@@ -97,7 +100,12 @@ def limit(admin: Cli, server: str, disk: str, **limits: int) -> dict:
 
 
 def test_the_story(demo: Cli, admin: Cli, clean, key: Path) -> None:
-    site = Site(demo, "light", key)
+    with Site(demo, "light", key) as site:
+        story(demo, admin, site)
+
+
+def story(demo: Cli, admin: Cli, site: Site) -> None:
+    """Two servers on two hosts, seen from inside and from outside; then a volume."""
     one, two = site.server("light-1", "--property", "colour=blue"), site.server("light-2")
     for server in (one, two):
         demo.until("server", server, "ACTIVE")
@@ -105,7 +113,7 @@ def test_the_story(demo: Cli, admin: Cli, clean, key: Path) -> None:
     assert len(set(hosts_of(one, two))) == 2, "the two servers are not on different hosts"
 
     first, second = site.reach(one), site.reach(two)
-    assert key.with_suffix(".pub").read_text().split()[1] in first("cat .ssh/authorized_keys")
+    assert site.key.with_suffix(".pub").read_text().split()[1] in first("cat .ssh/authorized_keys")
     metadata = first("wget -qO- http://169.254.169.254/openstack/latest/meta_data.json")
     assert one in metadata
     assert "blue" in metadata
@@ -119,7 +127,6 @@ def test_the_story(demo: Cli, admin: Cli, clean, key: Path) -> None:
     assert not outside_pings(second.address)
 
     volumes(demo, admin, first, second, one, two)
-    site.remove()
 
 
 def volumes(demo: Cli, admin: Cli, first: Guest, second: Guest, one: str, two: str) -> None:
@@ -176,8 +183,17 @@ def volumes(demo: Cli, admin: Cli, first: Guest, second: Guest, one: str, two: s
 
 
 def test_two_tenants_with_the_same_range_and_addresses(demo: Cli, alt: Cli, clean, key: Path) -> None:
-    sites = [Site(demo, "same", key), Site(alt, "same", key)]
+    with Site(demo, "same", key) as mine, Site(alt, "same", key) as theirs:
+        two_tenants([mine, theirs])
+        for site in (mine, theirs):
+            site.cli("server delete --wait same-1")
+            site.cli("port delete same-fixed")
+
+
+def two_tenants(sites: list[Site]) -> None:
+    """Each reaches its own 192.168.7.50 and nothing of the other's."""
     servers, guests = [], []
+    demo, alt = (site.cli for site in sites)
     for site in sites:
         site.cli("port create --network same --fixed-ip ip-address=192.168.7.50 --security-group same same-fixed")
         servers.append(site.server("same-1", "--port", "same-fixed"))
@@ -200,10 +216,6 @@ def test_two_tenants_with_the_same_range_and_addresses(demo: Cli, alt: Cli, clea
     assert guests[1].pings("192.168.7.50")
     for cli, other in ((demo, servers[1]), (alt, servers[0])):
         assert "No Server found" in cli.fails(f"server show {other}") or "could not be found" in cli.fails(f"server show {other}")
-    for site in sites:
-        site.cli("server delete --wait same-1")
-        site.cli("port delete same-fixed")
-        site.remove()
 
 
 def test_a_server_that_cannot_fit_says_why(demo: Cli, admin: Cli, clean) -> None:
