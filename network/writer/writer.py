@@ -55,9 +55,7 @@ class Writer:
         if compare:
             self._apply([translate.drop_group(self._history.epoch)], None)
         self._remove(_absent(found))
-        for kind in KINDS:
-            if (kind.name, PRESENT) in found:
-                self._bring(kind)
+        self._bring([kind for kind in KINDS if (kind.name, PRESENT) in found])
         if compare:
             self._compare()
         self._reschedule()
@@ -92,16 +90,17 @@ class Writer:
             kinds = {kind.name for kind, units in batches if len(units) >= store.BATCH}
         return removed
 
-    def _bring(self, kind: Kind) -> None:
-        while True:
-            rows = self._dirty(kind, PRESENT)
-            if rows:
+    def _bring(self, kinds: Sequence[Kind]) -> None:
+        """Rows are read leaves first and brought about roots first: what a leaf names was committed before it was read."""
+        first = {kind.name: self._dirty(kind, PRESENT) for kind in reversed(kinds)}
+        for kind in kinds:
+            rows = first[kind.name]
+            while rows:
                 self._again(kind, rows)
-            if len(rows) < store.BATCH:
-                return
+                rows = self._dirty(kind, PRESENT) if len(rows) >= store.BATCH else []
 
     def _dirty(self, kind: Kind, desired: str) -> list[Any]:
-        skip = self._skip(kind)
+        skip = self._skip(kind) if desired == PRESENT else []
         return self._db.run(lambda tx: store.dirty(tx, kind, desired, skip))
 
     def _apply(self, units: Sequence[Unit], done: Done | None) -> None:

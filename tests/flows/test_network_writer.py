@@ -414,3 +414,25 @@ def test_an_address_never_stands_twice(w, db, store):
     assert not engine.before
     assert not engine.shared
     assert unsettled(db) == []
+
+
+def test_what_comes_in_the_middle_of_a_turn_waits_for_its_roots(w, db, store):
+    """A group and its rules that are committed after groups were read are left for the next turn, and refused by nothing."""
+    w.network()
+
+    class Late(MemoryNorthbound):
+        made = False
+
+        def apply(self, fence, units) -> None:
+            if not self.made and any(unit.kind == "network" for unit in units):
+                self.made = True
+                w.api.post("/v2.0/security-groups", {"security_group": {"name": "late"}}, ok=201)
+                tenant(w)
+            super().apply(fence, units)
+
+    life = Life(db, store, Late(store))
+    w.api.get("/v2.0/security-groups")
+    for _ in range(2):
+        life.turn()
+        assert life.writer._refused == {}
+    assert unsettled(db) == []
