@@ -173,6 +173,15 @@ class Ceph:
         self._pools: dict[tuple[int, str], Any] = {}
         self._lock = threading.Lock()
 
+    def close(self) -> None:
+        """End this process's connection."""
+        with self._lock:
+            pid = os.getpid()
+            self._pools = {key: io for key, io in self._pools.items() if key[0] != pid}
+            connection = self._connections.pop(pid, None)
+        if connection is not None:
+            connection.shutdown()
+
     @property
     def identity(self) -> tuple[str, str]:
         """(path of ceph.conf, user) for a child process that opens the cluster itself."""

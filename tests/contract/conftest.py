@@ -12,13 +12,22 @@ import pytest
 
 from common.rbd import BlockStore, Ceph
 from common.rbd_memory import Memory
+from tests.support.ceph import running
 from tests.support.engines import Hypervisor, hypervisor
 
 
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[Ceph]:
-    conf, _, user = os.environ["WOLKE_TEST_CEPH"].rpartition(":")
-    return Ceph(conf, user, timeout=30)
+    """A real cluster."""
+    named = os.environ.get("WOLKE_TEST_CEPH")
+    if named:
+        conf, _, user = named.rpartition(":")
+        yield Ceph(conf, user, timeout=30)
+        return
+    with running() as cluster:
+        store = Ceph(str(cluster.conf), cluster.user, timeout=30)
+        yield store
+        store.close()
 
 
 @pytest.fixture(params=["memory", "ceph"])
