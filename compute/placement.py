@@ -150,8 +150,8 @@ def _lock_one(tx: Tx, best: Sequence[str]) -> list[str]:
     if not best:
         return []
     wanted = select(Host.id).where(Host.id.in_(best)).order_by(func.array_position(list(best), Host.id)).limit(1)
-    free = tx.execute(wanted.with_for_update(skip_locked=True)).scalars().all()
-    return list(free or tx.execute(wanted.with_for_update()).scalars())
+    free = tx.execute(wanted.with_for_update(skip_locked=True, key_share=True)).scalars().all()
+    return list(free or tx.execute(wanted.with_for_update(key_share=True)).scalars())
 
 
 def _has_room(tx: Tx, host_id: str, wish: Wish) -> bool:

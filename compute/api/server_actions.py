@@ -85,11 +85,11 @@ def set_disk_limits(request: Request) -> None:
 
 @operation("GET", "/servers/{server_id}/wolke-disk-limits", action="compute:server:limits:show")
 def show_disk_limits(request: Request) -> Json:
-    """Each disk's limits: `desired`, and `observed` as last read back from QEMU (null before that)."""
+    """Each disk's limits: `desired`, and `observed` as last read back from QEMU (empty before that)."""
     found = request.read(lambda tx: limits.of_server(tx, request.actor, request.path["server_id"]))
     return {
         "disks": [
-            {"device": item.device, "volume_id": item.volume_id, "desired": item.desired, "observed": item.observed} for item in found
+            {"device": item.device, "volume_id": item.volume_id, "desired": item.desired, "observed": item.observed or {}} for item in found
         ]
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from compute.engine import store_of
 from compute.models import Allocation, Host, Server
 from compute.names import host_topic
 from compute.placement import Wish
+from compute.service import actions
 from image import public as image_public
 from network import public as network_public
 from volume import public as volume_public
@@ -44,7 +45,7 @@ def start(run: Run[Server]) -> Outcome | Commit:
     def commit(tx: Tx) -> Outcome:
         host_id = placement.claim(tx, server, verdict.best)
         if host_id is None:
-            return Wait(0.2, "other servers took the room that was found")
+            return Goto("start")  # others took the room that was found: judge anew
         host = tx.execute(select(Host).where(Host.id == host_id)).scalar_one()
         network_public.bind_ports(tx, server.id, host.name, host.chassis)
         return Goto("disks")
@@ -122,6 +123,7 @@ def spawn(run: Run[Server]) -> Outcome | Commit:
 @FLOW.on_fail
 def give_back(tx: Tx, server: Server) -> None:
     """A server whose host was never told to start it takes no room there. One that it may have started keeps it until it is deleted."""
+    actions.finish(tx, server.id, "create", message=server.fault["message"] if server.fault else None)
     if not server.prepared:
         placement.release(tx, server.id)
         network_public.unbind_ports(tx, server.id)

@@ -5,12 +5,14 @@ It works in every state: it takes over the job of whatever was under way, and tr
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from sqlalchemy import delete, select
 
 from common.auth import Actor
 from common.db import Tx, lock_projects, wake
+from common.errors import ApiError
 from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
 from common.rbd import StoreBusy
@@ -22,6 +24,7 @@ from compute.service import actions
 from network import public as network_public
 from volume import public as volume_public
 
+LOG = logging.getLogger(__name__)
 FLOW: Flow[Server] = Flow("server.delete", Server, deadline=timedelta(hours=1), at_deadline="park")
 LOOK_AGAIN_SECONDS = 10
 BUSY_SECONDS = 2
@@ -95,4 +98,7 @@ def _let_volumes_go(tx: Tx, run: Run[Server], server: Server) -> None:
     for item in volume_public.attachments_of(tx, [server.id]).get(server.id, []):
         volume_public.detached(tx, item.id)
         if item.delete_on_termination:
-            volume_public.delete_volume(tx, owner, item.volume_id)
+            try:
+                volume_public.delete_volume(tx, owner, item.volume_id)
+            except ApiError as error:  # it has snapshots, or is gone: the server goes all the same
+                LOG.warning("volume %s stays: %s", item.volume_id, error.message)
