@@ -22,6 +22,7 @@ SPECS = {
     "propertyNames": KEY,
     "additionalProperties": {"type": ["string", "number"], "maxLength": 255},
 }
+MOST = 2**31 - 1
 PRIVATE = "compute:flavor:list:private"
 PROJECT = obj({"tenant": shapes.NAME}, required=("tenant",))
 CREATE = wrapped(
@@ -47,7 +48,7 @@ def _page(request: Request) -> tuple[list[Flavor], bool]:
     if request.may(PRIVATE):
         given = (query.one("is_public") or "true").lower()
         public = None if given == "none" else query.flag("is_public", True)
-    least_ram, least_disk = query.integer("minRam", 0) or 0, query.integer("minDisk", 0) or 0
+    least_ram, least_disk = (min(query.integer(name, 0) or 0, MOST) for name in ("minRam", "minDisk"))
 
     def read(tx: Any) -> list[Flavor]:
         return flavor.page(tx, request.actor, page, public=public, least_ram=least_ram, least_disk=least_disk)
