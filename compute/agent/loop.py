@@ -108,7 +108,8 @@ class Agent:
                 answers=self._answer(desired.questions),
             )
         )
-        return WATCH_S if observed.asked or actions else self._tick_s
+        waits = any(asked.waits for asked in observed.asked.values())
+        return WATCH_S if waits or actions else self._tick_s
 
     def _hand_out(self, desired: Document, actions: list[Action]) -> None:
         for subject, group in groupby(actions, key=lambda action: action.subject):

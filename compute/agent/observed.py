@@ -22,10 +22,14 @@ class Power(Enum):
 
 
 class Phase(Enum):
-    """How far a start has come. STARTING is written before QEMU exists and left once the guest's CPUs run."""
+    """How far a start has come. STARTING is written before QEMU exists and left once the guest's CPUs run.
+
+    ENDED is written when the guest has shut itself down: libvirtd forgets why a domain is off when it restarts.
+    """
 
     STARTING = "starting"
     STARTED = "started"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,12 @@ class Asked:
     started: tuple[float, ...] = ()
     failure: Failure | None = None
     disk_failures: dict[str, Failure] = field(default_factory=dict)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the mere passing of time may call for an action or change the report."""
+        waiting = self.shutdown_at is not None or self.paused_at is not None or bool(self.detach_at)
+        return waiting or self.failure is not None or bool(self.disk_failures) or len(self.started) > 1
 
 
 NOTHING_ASKED = Asked()

@@ -6,7 +6,7 @@ It plans one stage at a time; what a stage did is observed before the next is pl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compute.agent.document import Disk, Document, Limits, Network, Nic, Server
 from compute.agent.observed import Asked, Domain, Failure, Mark, Observed, ObservedDisk, Phase, Power
@@ -161,8 +161,8 @@ def guest_ended_it(epoch: int, server: Server, domain: Domain | None) -> bool:
     return (
         domain is not None
         and server.desired == "running"
-        and domain.power is Power.OFF_BY_GUEST
-        and domain.mark.phase is Phase.STARTED
+        and not domain.active
+        and (domain.mark.phase is Phase.ENDED or (domain.power is Power.OFF_BY_GUEST and domain.mark.phase is Phase.STARTED))
         and domain.mark.reboots >= server.reboots
         and (domain.mark.epoch, domain.mark.generation) >= (epoch, server.generation)
     )
@@ -260,7 +260,11 @@ class _Rules:
             yield from self._settled(domain)
 
     def _start(self, domain: Domain | None) -> Iterator[Action]:
-        if not (self.authority and self.server.startable) or guest_ended_it(self.epoch, self.server, domain):
+        if domain is not None and guest_ended_it(self.epoch, self.server, domain):
+            if domain.mark.phase is not Phase.ENDED:
+                yield SetMark(self.server.id, replace(domain.mark, phase=Phase.ENDED))
+            return
+        if not (self.authority and self.server.startable):
             return
         if not start_due(self.asked, (self.server.generation, self.server.reboots), self.now):
             return
@@ -271,7 +275,7 @@ class _Rules:
         yield Start(self.server.id, (self.server.generation, self.server.reboots))
 
     def _paused(self, domain: Domain) -> Iterator[Action]:
-        if domain.mark.phase is Phase.STARTED:  # an I/O error or an operator holds it; only a reboot ends that
+        if domain.mark.phase is not Phase.STARTING:  # an I/O error or an operator holds it; only a reboot ends that
             if domain.mark.reboots < self.server.reboots and self.authority:
                 yield Destroy(self.server.id)
             return
@@ -299,7 +303,7 @@ class _Rules:
 
     def _settled(self, domain: Domain) -> Iterator[Action]:
         # After a shutdown request that is not wished any more the guest may still go down: the old mark then says "start it again".
-        if self.asked.shutdown_at is None and (not self._is_current(domain) or domain.mark.phase is Phase.STARTING):
+        if self.asked.shutdown_at is None and (not self._is_current(domain) or domain.mark.phase is not Phase.STARTED):
             yield SetMark(self.server.id, self._mark(Phase.STARTED, domain.mark.started_at))
         for nic in self.server.nics:
             tap = self.observed.taps.get(nic.tap)

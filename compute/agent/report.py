@@ -70,7 +70,7 @@ def _off(desired: Document, server: Server, observed: Observed, domain: Domain, 
     """A guest that should run and does not."""
     if guest_ended_it(desired.epoch, server, domain):
         return "stopped", "the guest shut itself down"
-    crashed = domain.mark.phase is Phase.STARTED and domain.power is Power.OFF
+    crashed = domain.mark.phase is not Phase.STARTING and domain.power is Power.OFF
     why = domain.why or "the domain is about to start"
     if not start_due(observed.asked_of(server.id), (server.generation, server.reboots), now):
         why += "; it died often and is started later"
@@ -91,7 +91,7 @@ def _without_domain(server: Server, observed: Observed, authority: bool) -> tupl
 
 
 def _held(server: Server, observed: Observed, domain: Domain, now: float) -> tuple[str, str | None]:
-    if domain.mark.phase is Phase.STARTED:
+    if domain.mark.phase is not Phase.STARTING:
         return "paused", domain.why or "paused from outside"
     waiting = unwired(server, observed)
     if not waiting:

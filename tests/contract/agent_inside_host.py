@@ -215,6 +215,12 @@ def test_a_server_lives_its_life(cloud: Cloud) -> None:
     assert json.loads(cloud.state.plan_file.read_text())["servers"] == []
 
 
+def kill_engine(engine: str) -> None:
+    """SIGKILL one of the host's daemons; the supervisor starts it again."""
+    pid_file = Path(os.environ["WOLKE_TEST_SERVICES"]) / f"{socket.gethostname()}-{engine}" / "supervise" / "pid"
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
 def namespaces(cloud: Cloud) -> bool:
     return f"md-{cloud.network_id[:11]}" in tool("ip", "netns", "list")
 
@@ -232,6 +238,10 @@ def test_what_the_guest_did_while_the_agent_was_away_is_told_by_the_next_life(cl
     cloud.live()
     entry = cloud.until("stopped")
     assert (entry["shutdown_by_guest"], entry["generation"]) == (True, 1)
+    kill_engine("libvirtd")  # it forgets why the domain is off
+    cloud.live()
+    cloud.controller.reports.clear()
+    assert cloud.until("stopped")["shutdown_by_guest"]
     cloud.wish(desired="stopped", generation=2)
     cloud.until("stopped")
     cloud.wish(generation=3, reboots=1)
@@ -260,8 +270,7 @@ def test_an_engine_that_dies_holds_up_nothing_for_long(cloud: Cloud, engine: str
     cloud.wish()
     cloud.until("running")
     qemu = qemu_of(cloud.server_id)
-    pid_file = Path(os.environ["WOLKE_TEST_SERVICES"]) / f"{socket.gethostname()}-{engine}" / "supervise" / "pid"
-    os.kill(int(pid_file.read_text()), signal.SIGKILL)  # the supervisor starts it again
+    kill_engine(engine)
     cloud.wish(disks=cloud.volume(limits={"total_iops_sec": 70}), generation=2)
     wait_for(lambda: [seen["state"] for seen in cloud.last().get("disks", [])] == ["present", "present"], 60)
     assert qemu_of(cloud.server_id) == qemu
