@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from common.api import shapes
 from common.api.operation import Answer
-from common.api.paging import Page, next_link
+from common.api.paging import Page
 from common.api.request import Request
 from common.db import Tx
 from common.errors import BadRequest, Forbidden
@@ -71,15 +72,41 @@ def _fields(request: Request, body: Body) -> Body:
 
 
 def show_all(request: Request, noun: Noun) -> Body:
-    """The list, a page at a time."""
+    """The list, a page at a time; `page_reverse` gives the page before the marker (or the last), in the list's order."""
+    backwards = request.query.flag("page_reverse", default=False)
     page = Page.asked(request, listing.LISTINGS[noun.model].sort, zero_is_none=True)
+    if backwards:
+        page = replace(page, sort=tuple((key, not descending) for key, descending in page.sort))
 
     def read(tx: Tx) -> Body:
-        rows, more = page.cut(listing.rows(tx, request.actor, noun.model, page, request.query.values))
+        rows, _ = page.cut(listing.rows(tx, request.actor, noun.model, page, request.query.values))
+        if backwards:
+            rows.reverse()
         views = [_fields(request, noun.view(request, row)) for row in rows]
-        return {noun.collection: views, **next_link(request, noun.collection, rows, more)}
+        return {noun.collection: views, **_links(request, noun, [row.id for row in rows], page.limit or 0, backwards=bool(backwards))}
 
     return request.read(read)
+
+
+def _links(request: Request, noun: Noun, ids: Sequence[str], limit: int, *, backwards: bool) -> Body:
+    """Next and previous as Neutron gives them: on a full page both; on a short one only the way back."""
+    short = len(ids) < limit
+    if "limit" not in request.query and short:
+        return {}
+    links = []
+    if ids and not (short and not backwards):
+        links.append({"rel": "next", "href": _link(request, ids[-1], back=False)})
+    if not (short and backwards):
+        links.append({"rel": "previous", "href": _link(request, ids[0] if ids else None, back=True)})
+    return {f"{noun.collection}_links": links}
+
+
+def _link(request: Request, marker: str | None, *, back: bool) -> str:
+    changed = ("marker", "page_reverse")
+    pairs = [(name, value) for name, values in request.query.values.items() for value in values if name not in changed]
+    pairs += [("marker", marker)] if marker else []
+    pairs += [("page_reverse", "True")] if back else []
+    return request.url(f"{request.http.path}?{urlencode(pairs)}")
 
 
 def show_one(request: Request, noun: Noun, id: str) -> Body:

@@ -61,8 +61,9 @@ RULE = kit.Noun("security_group_rule", "security_group_rules", SecurityGroupRule
 
 
 def _first_use(request: Request) -> None:
-    """Whoever looks at a project's groups finds its default one."""
-    project_id = request.actor.project_id
+    """Whoever looks at a project's groups finds its default one; an administrator may look at another's."""
+    asked = request.query.one("project_id") or request.query.one("tenant_id") if request.actor.is_admin else None
+    project_id = (asked or request.actor.project_id or "")[:64]
     if project_id:
 
         def ensure(tx: Tx) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from common.auth import Actor
 from common.db import Tx, wake
-from network.models import FloatingIp, Network, Port
+from network.models import OWNER_INTERFACE, FloatingIp, Network, Port
 from network.service import address, errors, plug, quota, security_group
 from network.service.network import TOPIC, check_revision, owner
 from network.service.visible import get, hold, lock_mine
@@ -48,8 +48,9 @@ def _own_network(actor: Actor, network: Network, body: Mapping[str, Any]) -> Non
         return
     if not network.shared:
         raise errors.forbidden("creating a port on a network of another project")
-    if body.get("mac_address") is not None:
-        raise errors.forbidden("create_port:mac_address on a network of another project")
+    for key in ("mac_address", "port_security_enabled", "allowed_address_pairs"):
+        if body.get(key) is not None:
+            raise errors.forbidden(f"create_port:{key} on a network of another project")
     if any(wish.get("ip_address") for wish in body.get("fixed_ips") or ()):
         raise errors.forbidden("create_port:fixed_ips:ip_address on a network of another project")
 
@@ -145,8 +146,10 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
 
 def _check_owner_change(actor: Actor, port: Port, body: Mapping[str, Any]) -> None:
     """A router's leg is moved by the router's own operations."""
-    service = port.device_owner in SERVICE_OWNERS
-    if service and any(key in body for key in ("device_id", "device_owner", "fixed_ips", "mac_address")) and not actor.is_admin:
+    held = ["device_id", "device_owner", "mac_address", "port_security_enabled", "security_groups", "allowed_address_pairs"]
+    if port.device_owner != OWNER_INTERFACE:
+        held.append("fixed_ips")
+    if port.device_owner in SERVICE_OWNERS and any(key in body for key in held) and not actor.is_admin:
         raise errors.forbidden(f"updating a port with device_owner {port.device_owner}")
     if (body.get("device_owner") or "").startswith("network:") and body["device_owner"] != port.device_owner and not actor.is_admin:
         raise errors.forbidden("update_port:device_owner")

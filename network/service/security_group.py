@@ -155,12 +155,16 @@ def _ports(body: Mapping[str, Any], protocol: str | None) -> tuple[int | None, i
     if protocol not in WITH_PORTS:
         message = f"Invalid protocol {protocol} for port range, only supported for TCP, UDP, UDPLITE, SCTP and DCCP."
         raise errors.bad(message, type="SecurityGroupInvalidProtocolForPort")
-    for value in (low, high):
-        if value is not None and not 0 <= value <= LAST_PORT:
-            raise errors.bad(f"Invalid value for port {value}", type="SecurityGroupInvalidPortValue")
+    for value in filter(None, (low, high)):
+        _port_value(value)
     if low is None or high is None or low > high:
         raise errors.bad("For TCP/UDP protocols, port_range_min must be <= port_range_max", type="SecurityGroupInvalidPortRange")
     return low, high
+
+
+def _port_value(value: int) -> None:
+    if not 0 <= value <= LAST_PORT:
+        raise errors.bad(f"Invalid value for port {value}", type="SecurityGroupInvalidPortValue")
 
 
 def _icmp(low: int | None, high: int | None) -> tuple[int | None, int | None]:

@@ -53,6 +53,8 @@ def test_visibility(w):
     assert [sub["network_id"] for sub in w.other.get("/v2.0/subnets")["subnets"]] == [shared["id"]]
     assert w.port(shared["id"], w.other)["project_id"] == OTHER_PROJECT
     assert w.port(shared["id"], w.other, 403, fixed_ips=[{"ip_address": "10.0.0.77"}])["type"] == "PolicyNotAuthorized"
+    for unsafe in ({"port_security_enabled": False}, {"allowed_address_pairs": [{"ip_address": "10.0.0.7"}]}):
+        assert w.port(shared["id"], w.other, 403, **unsafe)["type"] == "PolicyNotAuthorized"
     assert w.port(public["id"], w.other, 403)["type"] == "PolicyNotAuthorized"
     w.error("GET", "/v2.0/ports/none", None, 404, "PortNotFound", w.other)
 
@@ -218,7 +220,12 @@ def test_pages_link_to_the_next(w):
     assert [net["name"] for net in second["networks"]] == ["n2", "n1"]
     last = w.api.get("/v2.0" + second["networks_links"][0]["href"].split("/v2.0")[1])
     assert [net["name"] for net in last["networks"]] == ["n0"]
-    assert "networks_links" not in last
+    assert [link["rel"] for link in last["networks_links"]] == ["previous"]
+    back = w.api.get("/v2.0" + last["networks_links"][0]["href"].split("/v2.0")[1])
+    assert [net["name"] for net in back["networks"]] == ["n2", "n1"]
+    tail = w.api.get("/v2.0/networks?limit=2&sort_key=name&page_reverse=True")
+    assert [net["name"] for net in tail["networks"]] == ["n3", "n4"]
+    assert "networks_links" not in w.api.get("/v2.0/networks")
     w.api("GET", "/v2.0/networks?sort_key=nope", ok=400)
     w.api("GET", "/v2.0/networks?limit=2&marker=nope", ok=400)
 

@@ -46,6 +46,9 @@ def test_a_router_lives(w):
     assert leg["security_groups"] == []
     assert len(w.admin.get(f"/v2.0/ports?device_id={router['id']}")["ports"]) == 2
     w.error("DELETE", path, None, 409, "RouterInUse")
+    w.error("PUT", f"/v2.0/ports/{leg['id']}", {"port": {"device_id": "x"}}, 403, "PolicyNotAuthorized")
+    moved = {"port": {"fixed_ips": [{"ip_address": "10.0.0.1"}, {"ip_address": "10.0.0.77"}]}}
+    assert len(w.api.put(f"/v2.0/ports/{leg['id']}", moved, ok=200)["port"]["fixed_ips"]) == 2
     w.error("DELETE", f"/v2.0/ports/{leg['id']}", None, 409, "ServicePortInUse")
     w.error("DELETE", f"/v2.0/subnets/{sub['id']}", None, 409, "SubnetInUse")
     removed = w.api.put(f"{path}/remove_router_interface", {"subnet_id": sub["id"]}, ok=200)
@@ -159,6 +162,7 @@ def test_security_groups_live(w):
     w.error("DELETE", f"/v2.0/security-groups/{default['id']}", None, 409, "SecurityGroupCannotRemoveDefault")
     w.error("PUT", f"/v2.0/security-groups/{default['id']}", {"security_group": {"name": "x"}}, 409, "SecurityGroupCannotUpdateDefault")
     w.error("POST", "/v2.0/security-groups", {"security_group": {"name": "default"}}, 409, "SecurityGroupDefaultAlreadyExists")
+    assert [one["name"] for one in w.admin.get("/v2.0/security-groups?project_id=fresh")["security_groups"]] == ["default"]
     assert len(w.other.get("/v2.0/security-group-rules")["security_group_rules"]) == 4
     w.error("GET", f"/v2.0/security-groups/{default['id']}", None, 404, "SecurityGroupNotFound", w.other)
 
