@@ -12,33 +12,18 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal, TypeVar, cast
 
+from compute.agent.limits import LIMITS, Limits
+
 Desired = Literal["running", "stopped", "absent"]
 T = TypeVar("T")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 TAP = re.compile(r"[a-z][a-z0-9-]{0,14}")  # IFNAMSIZ is 16 with the closing zero
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-LIMITS = ("total_bytes_sec", "read_bytes_sec", "write_bytes_sec", "total_iops_sec", "read_iops_sec", "write_iops_sec")
 
 
 class BadDocument(ValueError):
     """A pull's answer does not have the agreed shape; the message names the place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one disk may do; bytes/s and operations/s, 0 is no limit."""
-
-    total_bytes_sec: int = 0
-    read_bytes_sec: int = 0
-    write_bytes_sec: int = 0
-    total_iops_sec: int = 0
-    read_iops_sec: int = 0
-    write_iops_sec: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """The six numbers by name."""
-        return {name: getattr(self, name) for name in LIMITS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from compute.agent.document import LIMITS, Disk, Limits, Nic, Server
+from compute.agent.document import Disk, Nic, Server
+from compute.agent.limits import LIMITS, Limits
 from compute.agent.observed import Mark, ObservedDisk, Phase
 
 NAMESPACE = "urn:wolke:server:1"
@@ -172,7 +173,7 @@ def read_disks(root: ET.Element, *, live: bool) -> Mapping[str, ObservedDisk]:
         alias, target = element.find("alias"), element.find("target")
         if alias is None or target is None or not alias.get("name", "").startswith("ua-"):
             continue
-        limits = Limits(**{name: int(element.findtext(f"iotune/{name}") or 0) for name in LIMITS})
+        limits = Limits.of({name: element.findtext(f"iotune/{name}") for name in LIMITS})
         disk_id = alias.get("name", "")[3:]
         disks[disk_id] = ObservedDisk(disk_id, target.get("dev", ""), limits, live)
     return disks

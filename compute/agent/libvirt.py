@@ -16,8 +16,9 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from compute.agent.document import LIMITS, Disk, Limits, Server
+from compute.agent.document import Disk, Server
 from compute.agent.domain_xml import NAMESPACE, Builder, mark_element, read_disks, read_mark
+from compute.agent.limits import Limits
 from compute.agent.observed import Domain, Mark, ObservedDisk, Power
 from compute.agent.ports import EngineAway, EngineError
 
@@ -159,6 +160,9 @@ class LibvirtHypervisor:
             disk = read_disks(_parse(domain.XMLDesc()), live=True).get(disk_id)
             if disk is None:
                 raise EngineError(f"domain {server_id} has no disk {disk_id}")
+            conflict = limits.conflict()
+            if conflict is not None:
+                raise EngineError(conflict)
             domain.setBlockIoTune(disk.device, limits.as_dict(), libvirt.VIR_DOMAIN_AFFECT_LIVE)
             return _limits_of(domain, disk.device)
 
@@ -277,8 +281,7 @@ def _power(state: int, reason: int) -> tuple[Power, str]:
 
 
 def _limits_of(handle: Any, device: str) -> Limits:
-    values = handle.blockIoTune(device, libvirt.VIR_DOMAIN_AFFECT_LIVE)
-    return Limits(**{name: int(values.get(name, 0)) for name in LIMITS})
+    return Limits.of(handle.blockIoTune(device, libvirt.VIR_DOMAIN_AFFECT_LIVE))
 
 
 def _with_limits(handle: Any, disk: ObservedDisk) -> ObservedDisk:

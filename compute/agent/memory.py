@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compute.agent.document import Disk, Limits, Network, Nic, Server
+from compute.agent.document import Disk, Network, Nic, Server
+from compute.agent.limits import Limits
 from compute.agent.observed import Domain, Mark, ObservedDisk, Power, Tap
 from compute.agent.ports import EngineAway, EngineError
 
@@ -108,6 +109,9 @@ class MemoryHypervisor:
         live = self._active("set_limits", server_id).live
         if disk_id not in live:
             raise EngineError(f"domain {server_id} has no disk {disk_id}")
+        conflict = limits.conflict()
+        if conflict is not None:
+            raise EngineError(conflict)
         live[disk_id] = replace(live[disk_id], limits=limits)
         self._callback(server_id)
         return limits

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from compute.agent.document import Limits, Network
+from compute.agent.document import Network
+from compute.agent.limits import Limits
 
 
 class Power(Enum):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from compute.agent.document import Disk, Document, Limits, Network, Nic, Server
+from compute.agent.document import Disk, Document, Network, Nic, Server
+from compute.agent.limits import Limits
 from compute.agent.observed import Asked, Domain, Failure, Mark, Observed, ObservedDisk, Phase, Power
 
 WIRE_S = 60.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from compute.agent.document import Disk, Limits, Network, Nic, Server
+from compute.agent.document import Disk, Network, Nic, Server
+from compute.agent.limits import Limits
 from compute.agent.observed import Domain, Mark, Tap
 
 

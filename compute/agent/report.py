@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from compute.agent.document import Disk, Document, Limits, Server
+from compute.agent.document import Disk, Document, Server
+from compute.agent.limits import Limits
 from compute.agent.observed import Asked, Domain, Failure, Observed, Phase, Power
 from compute.agent.plan import WIRE_S, detach_refused, guest_ended_it, is_stale, start_due, unwired
 

@@ -20,11 +20,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from compute.agent.consoles import FileConsoles
-from compute.agent.document import Disk, Limits, Server, parse
+from compute.agent.document import Disk, Server, parse
 from compute.agent.domain_xml import Builder
+from compute.agent.limits import Limits
 from compute.agent.memory import MemoryHypervisor
 from compute.agent.observed import Domain, Mark, Phase, Power
-from compute.agent.ports import EngineAway, Hypervisor
+from compute.agent.ports import EngineAway, EngineError, Hypervisor
 from tests.support.engines import Hypervisor as StackHost
 from tests.support.guests import qemu_of
 from tests.unit.agent_world import disk, raw_document, server
@@ -172,6 +173,8 @@ def test_a_disk_is_plugged_limited_and_let_go_by_a_running_guest(bench: Bench) -
     assert hypervisor.set_limits(wanted.id, volume.id, faster) == faster
     assert seen(bench, wanted.id).disks[volume.id].limits == faster
     assert hypervisor.set_limits(wanted.id, volume.id, Limits()) == Limits()
+    with pytest.raises(EngineError, match="total_iops_sec=5 cannot stand beside write_iops_sec=6"):
+        hypervisor.set_limits(wanted.id, volume.id, Limits(total_iops_sec=5, write_iops_sec=6))
     hypervisor.detach(wanted.id, volume.id)
     wait_for(lambda: volume.id not in seen(bench, wanted.id).disks)
     hypervisor.detach(wanted.id, volume.id)

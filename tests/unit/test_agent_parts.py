@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from compute.agent import ceph, signing
 from compute.agent.consoles import KEEP_BYTES, TAIL_BYTES, FileConsoles
-from compute.agent.document import BadDocument, Limits, parse
+from compute.agent.document import BadDocument, parse
 from compute.agent.domain_xml import Builder, Ceph, read_disks, read_mark
+from compute.agent.limits import Limits
 from compute.agent.observed import Mark, Phase
 from compute.agent.state import AlreadyRunning, StateDir
 from tests.unit.agent_world import SERVER, disk, network, nic, raw_document, server
