@@ -29,7 +29,7 @@ _ADMIN = {
     "flavor:create": "Create a flavor", "flavor:delete": "Delete a flavor", "flavor:list:private": "List flavors that are not public",
     "flavor:specs:write": "Change extra specs", "flavor:specs:delete": "Delete an extra spec", "flavor:access:list": "List who may use a flavor",
     "flavor:access:change": "Change who may use a flavor", "keypair:others": "See and change other users' key pairs",
-    "zone:detail": "List availability zones with their hosts", "service:list": "List services", "service:update": "Enable and disable hosts",
+    "zone:detail": "List availability zones with their hosts", "aggregate:list": "List host aggregates", "service:list": "List services", "service:update": "Enable and disable hosts",
     "hypervisor:list": "List hypervisors", "hypervisor:show": "Show a hypervisor", "quota:show:others": "Show other projects' quotas",
     "quota:update": "Change quotas", "quota:delete": "Return a project to default quotas",
     "limits:show:others": "Show other projects' limits",

@@ -39,6 +39,7 @@ SERVER = obj(
     },
     required=("name", "flavorRef"),
 )  # fmt: skip
+REFUSED_HINTS = {"group", "same_host", "different_host", "query", "build_near_host_ip", "target_cell"}
 HINTS = obj({}, extra=True)
 CREATE = obj({"server": SERVER, "os:scheduler_hints": HINTS, "OS-SCH-HNT:scheduler_hints": HINTS}, required=("server",))
 UPDATE = shapes.wrapped(
@@ -73,9 +74,10 @@ def _refuse(body: Json) -> None:
         raise BadRequest(f"Invalid input for field/attribute config_drive. Value: {drive}. This cloud offers the metadata service instead.")
     if server.get("personality"):
         raise BadRequest("Invalid input for field/attribute personality. Files are not injected; use user_data.")
-    for name in ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"):
-        if "group" in body.get(name, {}):
-            raise BadRequest(f"Server group {body[name]['group']} could not be found.")
+    hints = {**body.get("os:scheduler_hints", {}), **body.get("OS-SCH-HNT:scheduler_hints", {})}
+    unknown = sorted(REFUSED_HINTS & hints.keys())
+    if unknown:
+        raise BadRequest(f"The scheduler hint {unknown[0]} ({hints[unknown[0]]}) is not offered; choose an availability zone instead.")
 
 
 def _nics(given: Any) -> list[Nic] | None:

@@ -44,6 +44,12 @@ def _state(item: HostView) -> Json:
     return {"available": item.up, "active": item.row.enabled, "updated_at": views.precise(item.row.seen_at)}
 
 
+@operation("GET", "/os-aggregates", action="compute:aggregate:list")
+def list_aggregates(request: Request) -> Json:
+    """None: hosts are grouped by zones alone."""
+    return {"aggregates": []}
+
+
 @operation("GET", "/os-services", action="compute:service:list")
 def list_services(request: Request) -> Json:
     """One service for each hypervisor: its agent."""

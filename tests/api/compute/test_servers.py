@@ -143,6 +143,13 @@ def test_what_cannot_be_is_refused_by_name(cloud: World, change: dict, status: i
     assert cloud.jobs() == []
 
 
+def test_hints_that_would_be_ignored_are_refused(cloud: World) -> None:
+    for name in ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"):
+        answer = cloud.api.post("/v2.1/servers", {**cloud.body(), name: {"different_host": "x"}}, ok=400)
+        assert "different_host" in answer["badRequest"]["message"]
+        cloud.api.post("/v2.1/servers", {**cloud.body(), name: {"foo": "x"}}, ok=202)
+
+
 def test_image_and_flavor_must_fit(cloud: World) -> None:
     add_flavor(cloud.db, "tiny", ram_mib=64)
     small = add_image(cloud.db, cloud.blocks, min_ram=128)
@@ -269,7 +276,7 @@ def test_lists_filter_sort_and_page(cloud: World) -> None:
     assert len(names("deleted=False")) == 4
     address = cloud.show(ids[0])["addresses"]["private"][0]["addr"]
     assert names(f"ip=^{address}$") == ["vm-0"]
-    for query in ("name=(", "limit=-1", "limit=x", "changes-since=never", "marker=none", "sort_key=nothing", "name=a{2,1}"):
+    for query in ("name=(", "ip=(", "limit=-1", "limit=x", "changes-since=never", "marker=none", "sort_key=nothing", "name=a{2,1}"):
         assert cloud.api("GET", f"{path}?{query}").status_code == 400, query
     assert cloud.api("GET", f"{path}?status=deleted").status_code == 403
 
