@@ -92,7 +92,10 @@ def load(arguments: Sequence[str], *, program: str) -> None:
     Raises SystemExit with a sentence when either is wrong.
     """
     register()
-    CONF(list(arguments), project="wolke", prog=program)
+    try:
+        CONF(list(arguments), project="wolke", prog=program)
+    except cfg.Error as error:
+        raise SystemExit(f"{program}: {error}") from None
 
 
 def list_options() -> list[tuple[str | None, list[cfg.Opt]]]:

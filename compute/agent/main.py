@@ -24,6 +24,8 @@ from compute.agent.protocol import Courier
 from compute.agent.state import AlreadyRunning, StateDir
 
 LOG = logging.getLogger(__name__)
+ENDS = (signal.SIGTERM, signal.SIGINT)
+STOP_S = 30.0  # for the actions in hand
 
 
 def main() -> None:
@@ -54,6 +56,7 @@ def _run(state: StateDir) -> None:
     from common import metrics
     from compute.agent.rpc import BusController
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # every thread inherits it; a handler could fall into a lock that its thread holds
     metrics.serve(CONF.api.metrics_port)
     identity = state.identity()
     consoles = FileConsoles(state.console_dir)
@@ -74,11 +77,13 @@ def _run(state: StateDir) -> None:
     size.on_change = agent.look
     courier.on_document = _Keeper(state, agent).take
     bus.listen(f"host.{identity.host_id}", courier.wake)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stop())
-    threading.Thread(target=courier.run, name="courier", daemon=True).start()
+    threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in (("courier", courier.run), ("agent", agent.run))]
+    for thread in threads:
+        thread.start()
     LOG.info("host %s (%s), process %d", CONF.host, identity.host_id, os.getpid())
-    agent.run()
+    signal.sigwait(ENDS)
+    agent.stop()
+    threads[1].join(STOP_S)
     LOG.info("ended; guests run on")
     os._exit(0)  # threads of libraries that wait for the broker or libvirt would hold the process
 

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from compute.agent.netns import FOLDER, namespace_of
 
 LOG = logging.getLogger(__name__)
 LOOK_S = 0.5
+ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Plan:
@@ -114,12 +114,10 @@ def main() -> None:
     """Serve metadata until SIGTERM."""
     load(sys.argv[1:], program="wolke-metadata")
     log.setup("wolke-metadata", CONF.log_level)
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     plan = Plan(Path(CONF.state_path) / "agent" / "plan.json")
     service = Service(plan, Pool(plan.owner))
-    while not stopped.wait(LOOK_S):
+    while signal.sigtimedwait(ENDS, LOOK_S) is None:
         try:
             service.look()
         except Exception:  # one bad look must not take metadata from every guest

@@ -6,7 +6,6 @@ A namespace outlives both processes: neither's death takes metadata from a guest
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
 
 from compute.agent import tap as device
@@ -39,11 +38,11 @@ class NetworkNamespaces:
 
     def present(self) -> Mapping[str, Network | None]:
         interfaces = self._ovsdb.snapshot().interfaces
-        devices = {name for _, name in socket.if_nameindex()}
+        devices = device.names()
         listed = {ids[NETWORK_KEY]: name for name, ids in interfaces.items() if NETWORK_KEY in ids}
         present: dict[str, Network | None] = {}
         for network_id, name in listed.items():
-            whole = name in devices and os.path.exists(f"{FOLDER}/{namespace_of(network_id)}")
+            whole = name in devices and _is_namespace(namespace_of(network_id))
             present[network_id] = self._made.get(network_id) if whole else None
         return present
 
@@ -52,10 +51,11 @@ class NetworkNamespaces:
         ids = {"iface-id": f"md-{network.id}", "iface-status": "active", "attached-mac": network.mac, NETWORK_KEY: network.id}
         if outer not in self._ovsdb.snapshot().interfaces:
             self._ovsdb.put_port(outer, ids, anew=True)  # first: its row is how a half-made namespace is found
-        if not os.path.exists(f"{FOLDER}/{name}"):
+        if not _is_namespace(name):
             device.remove(outer)  # of a namespace that is gone
+            _remove(name)
             run("ip", "netns", "add", name)
-        made = outer not in {known for _, known in socket.if_nameindex()}
+        made = outer not in device.names()
         if made:
             run("ip", "link", "add", outer, "type", "veth", "peer", "name", INSIDE, "netns", name)
         if self._ovsdb.snapshot().datapath == "netdev":
@@ -69,12 +69,23 @@ class NetworkNamespaces:
         self._made[network.id] = network
 
     def remove(self, network_id: str) -> None:
-        name = namespace_of(network_id)
         device.remove(device_of(network_id))
-        if os.path.exists(f"{FOLDER}/{name}"):
-            run("ip", "netns", "del", name)
+        _remove(namespace_of(network_id))
         self._made.pop(network_id, None)
         self._ovsdb.drop_port(device_of(network_id))  # last: its row is how a half-removed namespace is found
+
+
+def _is_namespace(name: str) -> bool:
+    """Whether the name stands for a namespace: who died while making it has left an empty file."""
+    try:
+        return os.stat(f"{FOLDER}/{name}").st_dev == os.stat("/proc/self/ns/net").st_dev
+    except FileNotFoundError:
+        return False
+
+
+def _remove(name: str) -> None:
+    if os.path.exists(f"{FOLDER}/{name}"):
+        run("ip", "netns", "del", name)
 
 
 def _inside(network: Network) -> str:

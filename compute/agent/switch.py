@@ -39,8 +39,10 @@ class OvsSwitch:
         return taps
 
     def plug(self, server_id: str, nic: Nic) -> None:
-        made = device.make(nic.tap, server_id)
         snapshot = self._ovsdb.snapshot()
+        if nic.tap in snapshot.interfaces and nic.tap not in device.names():
+            self._ovsdb.drop_port(nic.tap)  # what OVN said of the lost device must not be believed of the new one
+        made = device.make(nic.tap, server_id)
         if snapshot.datapath == "netdev":  # on the kernel's datapath OVS takes the frames away from the stack itself
             device.fence(nic.tap)
         device.up(nic.tap, nic.mtu)

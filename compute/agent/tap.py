@@ -33,9 +33,14 @@ def run(*command: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def names() -> frozenset[str]:
+    """The devices of this network namespace."""
+    return frozenset(name for _, name in socket.if_nameindex())
+
+
 def make(name: str, owner: str) -> bool:
     """Have a persistent tap, down, that carries its server's id. True if it was not there before."""
-    there = name in (known for _, known in socket.if_nameindex())
+    there = name in names()
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     try:
         if not there:
@@ -78,7 +83,7 @@ def up(name: str, mtu: int) -> None:
 
 def remove(name: str) -> None:
     """Remove a device, then its fence; nothing if they are gone."""
-    if name in (known for _, known in socket.if_nameindex()):
+    if name in names():
         run("ip", "link", "del", "dev", name)
     # From Linux 6.16 on a chain outlives its device. Adding it first makes the removal one that cannot fail.
     run("nft", "-f", "-", stdin=f"add table netdev wolke\nadd chain netdev wolke {name}\ndelete chain netdev wolke {name}\n")

@@ -13,6 +13,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -169,3 +170,15 @@ def test_a_tap_is_fenced_before_it_is_up_and_nothing_of_it_stays(bench: Bench) -
         rules = subprocess.run(["nft", "list", "table", "netdev", "wolke"], check=True, capture_output=True, text=True).stdout
         assert wanted.tap not in rules
         assert wanted.tap not in {name for _, name in socket.if_nameindex()}
+
+
+def test_a_namespace_that_was_left_half_made_is_made_whole(bench: Bench) -> None:
+    if isinstance(bench, OvsBench):  # the twin has no files
+        wanted = make_network(bench.network_id)
+        Path(f"/run/netns/md-{wanted.id[:11]}").touch()
+        bench.namespaces.add(wanted)
+        assert bench.namespaces.present()[wanted.id] == wanted
+        inside = ["ip", "netns", "exec", f"md-{wanted.id[:11]}", "ip", "-br", "address", "show", "md0"]
+        shown = subprocess.run(inside, check=True, capture_output=True, text=True).stdout
+        assert "10.0.0.2/32" in shown
+        assert "169.254.169.254/32" in shown

@@ -6,6 +6,8 @@ import copy
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,23 @@ def test_a_host_has_one_agent_and_a_dead_one_holds_nothing(tmp_path: Path) -> No
     other.kill()
     other.join()
     StateDir(str(tmp_path)).lock()
+
+
+def wolke_agent(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "compute.agent.main", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_command_prints_who_it_is_and_ends_in_one_sentence_when_it_may_not_run(tmp_path: Path) -> None:
+    conf = tmp_path / "wolke.conf"
+    conf.write_text(f"[DEFAULT]\nstate_path = {tmp_path}\n")
+    made = wolke_agent("--config-file", str(conf), "--generate-key")
+    state = StateDir(str(tmp_path))
+    assert made.stdout.split() == [state.identity().host_id, state.identity().public_key]
+    state.lock()
+    refused = wolke_agent("--config-file", str(conf))
+    assert (refused.returncode, refused.stderr) == (1, f"wolke-agent: another agent holds {state.path}/lock; one agent runs on a host\n")
+    lost = wolke_agent("--config-file", f"{tmp_path}/none")
+    assert (lost.returncode, lost.stderr) == (1, f"wolke-agent: Failed to find some config files: {tmp_path}/none\n")
 
 
 def test_the_plan_on_disk_is_whole_and_private(tmp_path: Path) -> None:
