@@ -5,6 +5,7 @@ Whether a conversion runs is asked of the store (its target is open), so that an
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -26,26 +27,35 @@ class Converter:
         self._slots = threading.Semaphore(at_once)
 
     def begin(self, source: str, target: str) -> bool:
-        """Begin to convert the qcow2 data `source` into the empty RBD image `target`; False when as many run as may."""
+        """Begin to convert the qcow2 data `source` into the empty RBD image `target`; False when as many run as may.
+
+        The target is open when this returns, and to the conversion's end: by that others know that it runs.
+        """
         if not self._slots.acquire(blocking=False):
             return False
+        held = contextlib.ExitStack()
+        held.callback(self._slots.release)
+        try:
+            held.enter_context(self.store.writer(target))
+        except BaseException:
+            held.close()
+            raise
         # The child dies with the thread that starts it, so that thread must live as long as the child.
-        threading.Thread(target=self._run, args=(source, target), name=f"convert-{target}", daemon=True).start()
+        threading.Thread(target=self._run, args=(held, source, target), name=f"convert-{target}", daemon=True).start()
         return True
 
-    def _run(self, source: str, target: str) -> None:
-        try:
-            status, words = self._convert(source, target)
-            if status == 0:
-                self.store.finish_twin(target)
-            elif status > 0:
-                # Killed by a signal is no verdict on the image: who looks finds it neither running nor whole, and begins again.
-                self.store.blocks.note(self.store.pool, target, f"qemu-img ended with {status}: {words}"[:1000])
-            LOG.info("conversion of %s ended with %s %s", source, status, words)
-        except (StoreError, OSError):
-            LOG.warning("conversion of %s was cut short", source, exc_info=True)
-        finally:
-            self._slots.release()
+    def _run(self, held: contextlib.ExitStack, source: str, target: str) -> None:
+        with held:
+            try:
+                status, words = self._convert(source, target)
+                LOG.info("conversion of %s ended with %s %s", source, status, words)
+                if status == 0:
+                    self.store.finish_twin(target)
+                elif status > 0:
+                    # Killed by a signal is no verdict on the image: who looks finds it neither running nor whole, and begins again.
+                    self.store.blocks.note(self.store.pool, target, f"qemu-img ended with {status}: {words}"[:1000])
+            except (StoreError, OSError):
+                LOG.warning("conversion of %s was cut short", source, exc_info=True)
 
     def _convert(self, source: str, target: str) -> tuple[int, str]:
         if not isinstance(self.store.blocks, Ceph):
