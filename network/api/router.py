@@ -13,11 +13,12 @@ from network.api import kit
 from network.models import Router
 from network.service import router as service
 
+FIXED: shapes.Shape = {**shapes.obj({"subnet_id": kit.ID, "ip_address": kit.ADDRESS}), "minProperties": 1}
 GATEWAY = shapes.obj(
     {
         "network_id": kit.ID,
         "enable_snat": kit.FLAG,
-        "external_fixed_ips": {"type": "array", "items": shapes.obj({"subnet_id": kit.ID, "ip_address": kit.ADDRESS}), "maxItems": 5},
+        "external_fixed_ips": {"type": "array", "items": FIXED, "maxItems": 5},
     },
     required=("network_id",),
 )

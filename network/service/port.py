@@ -28,11 +28,7 @@ def _pairs(port_mac: str, pairs: Sequence[Mapping[str, str]] | None) -> list[dic
         raise errors.bad(f"The number of allowed address pair exceeds the maximum {MAX_PAIRS}.", type="AllowedAddressPairExhausted")
     for pair in pairs or ():
         mac = address.normal_mac(pair.get("mac_address") or port_mac)
-        ip = pair["ip_address"]
-        try:
-            ipaddress.ip_network(ip, strict=False)
-        except ValueError:
-            raise errors.invalid(f"'{ip}' is not a valid ip_address of allowed_address_pairs") from None
+        ip = _pair_ip(pair["ip_address"])
         one = {"mac_address": mac, "ip_address": ip}
         if one in found:
             raise errors.bad(
@@ -40,6 +36,15 @@ def _pairs(port_mac: str, pairs: Sequence[Mapping[str, str]] | None) -> list[dic
             )
         found.append(one)
     return found
+
+
+def _pair_ip(given: str) -> str:
+    """An address, or a range as address and prefix length. Raises BadRequest."""
+    try:
+        found = ipaddress.ip_interface(given)
+    except ValueError:
+        raise errors.invalid(f"'{given}' is not a valid ip_address of allowed_address_pairs") from None
+    return found.with_prefixlen if "/" in given else str(found.ip)
 
 
 def _own_network(actor: Actor, network: Network, body: Mapping[str, Any]) -> None:

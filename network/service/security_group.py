@@ -122,22 +122,27 @@ def delete(tx: Tx, actor: Actor, id: str) -> None:
 def _protocol(body: Mapping[str, Any], ethertype: str) -> str | None:
     """The protocol's name, or its number; None is any. Raises BadRequest."""
     given = body.get("protocol")
-    if given is None or str(given).lower() == "any":
-        return None
-    text = str(given).lower()
-    if text.isdecimal() and 0 <= int(text) <= 255:
+    text = "any" if given is None else str(given).lower()
+    if text.isdecimal() and int(text) <= 255:
         text = str(int(text))
-        return None if text == "0" else text
-    if text not in NAMES:
+    elif text not in NAMES and text != "any":
         values = ", ".join(["None", *sorted(NAMES)])
         raise errors.bad(
             f"Security group rule protocol {given} not supported. Only protocol values [{values}] and integer representations "
             "[0 to 255] are supported.",
             type="SecurityGroupRuleInvalidProtocol",
         )
-    if text == "icmp" and ethertype == "IPv6":
-        return "ipv6-icmp"
-    return text
+    if text in ("any", "0"):
+        return None
+    return _for_ethertype(text, ethertype)
+
+
+def _for_ethertype(protocol: str, ethertype: str) -> str:
+    """ICMP is another protocol in IPv6. Raises BadRequest for what IPv4 has not."""
+    if ethertype == "IPv4" and (protocol == "58" or "v6" in protocol):
+        message = f"Invalid ethertype {ethertype} for protocol {protocol}."
+        raise errors.bad(message, type="SecurityGroupEthertypeConflictWithProtocol")
+    return "ipv6-icmp" if protocol == "icmp" and ethertype == "IPv6" else protocol
 
 
 def _bound(body: Mapping[str, Any], name: str) -> int | None:
@@ -200,7 +205,7 @@ def create_rule(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> SecurityGroupR
     ethertype = {"ipv4": "IPv4", "ipv6": "IPv6"}[(body.get("ethertype") or "IPv4").lower()]
     protocol = _protocol(body, ethertype)
     low, high = _ports(body, protocol)
-    remote = body.get("remote_group_id")
+    remote = body.get("remote_group_id") or None
     if remote:
         hold(tx, SecurityGroup, remote, actor)
     prefix = _prefix(body, ethertype)

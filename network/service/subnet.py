@@ -85,13 +85,23 @@ def _pools(net: V4, pools: Sequence[Mapping[str, str]], gateway: str | None) -> 
 def _check_lists(body: Mapping[str, Any]) -> None:
     """Name servers and host routes. Raises BadRequest."""
     servers = body.get("dns_nameservers") or []
-    for server in servers:
-        errors.ip_of("dns_nameservers", server)
     if len(set(servers)) != len(servers):
         raise errors.invalid(f"dns_nameservers {servers} has an address twice")
+    for server in servers:
+        _same_version("dns_nameservers", errors.ip_of("dns_nameservers", server))
     for route in body.get("host_routes") or []:
-        if errors.net_of("host_routes", route["destination"]).version != errors.ip_of("host_routes", route["nexthop"]).version:
-            raise errors.invalid(f"host_routes: {route} mixes IP versions")
+        _same_version("host_routes", errors.net_of("host_routes", route["destination"]))
+        _same_version("host_routes", errors.ip_of("host_routes", route["nexthop"]))
+
+
+def _same_version(field: str, value: ipaddress.IPv4Address | ipaddress.IPv6Address | V4 | ipaddress.IPv6Network) -> None:
+    if value.version != 4:
+        raise errors.invalid(f"{field}: {value} is not of the subnet's IP version, 4")
+
+
+def _plain_routes(routes: Sequence[Mapping[str, str]] | None) -> list[dict[str, Any]]:
+    """Destinations without host bits."""
+    return [{"destination": str(V4(route["destination"], strict=False)), "nexthop": route["nexthop"]} for route in routes or ()]
 
 
 def _apart(tx: Tx, network: Network, net: V4) -> None:
@@ -120,7 +130,7 @@ def create(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> Subnet:
         gateway_ip=gateway,
         enable_dhcp=body.get("enable_dhcp", True),
         dns_nameservers=list(body.get("dns_nameservers") or []),
-        host_routes=list(body.get("host_routes") or []),
+        host_routes=_plain_routes(body.get("host_routes")),
         allocation_pools=pools,
         **{key: body[key] for key in PLAIN if key in body},
     )
@@ -137,7 +147,9 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
     check_revision(row.generation, revision)
     _check_lists(body)
     _update_range(tx, row, body)
-    for key in (*PLAIN, "dns_nameservers", "host_routes"):
+    if "host_routes" in body:
+        row.host_routes = _plain_routes(body["host_routes"])
+    for key in (*PLAIN, "dns_nameservers"):
         if key in body:
             setattr(row, key, body[key] if body[key] is not None else type(getattr(row, key))())
     if body.get("enable_dhcp") is not None and body["enable_dhcp"] != row.enable_dhcp:

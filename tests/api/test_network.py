@@ -129,6 +129,8 @@ def test_a_subnet_lives(w):
         ({"allocation_pools": [{"start": "10", "end": "10.1.0.3"}]}, 400, "BadRequest"),
         ({"dns_nameservers": ["9.9.9.9", "9.9.9.9"]}, 400, "InvalidInput"),
         ({"host_routes": [{"destination": "fd00::/64", "nexthop": "10.1.0.2"}]}, 400, "InvalidInput"),
+        ({"host_routes": [{"destination": "fd00::/64", "nexthop": "fd00::1"}]}, 400, "InvalidInput"),
+        ({"dns_nameservers": ["fd00::1"]}, 400, "InvalidInput"),
         ({"allocation_pools": [{"start": "10.1.0.9", "end": "10.1.0.3"}]}, 400, "InvalidAllocationPool"),
         ({"allocation_pools": [{"start": "10.1.0.9", "end": "10.1.1.3"}]}, 400, "OutOfBoundsAllocationPool"),
         ({"allocation_pools": [{"start": "10.1.0.1", "end": "10.1.0.3"}]}, 409, "GatewayConflictWithAllocationPools"),

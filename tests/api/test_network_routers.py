@@ -170,6 +170,7 @@ def test_security_groups_live(w):
 @pytest.mark.parametrize(
     ("more", "status", "type"),
     [
+        ({"protocol": "icmpv6"}, 400, "SecurityGroupEthertypeConflictWithProtocol"),
         ({"protocol": "nope"}, 400, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": 256}, 400, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": "tcp", "port_range_min": -16, "port_range_max": 80}, 400, "SecurityGroupInvalidPortValue"),
