@@ -48,17 +48,17 @@ class OvsdbPlane:
     """ovsdb-server on a unix socket; needs neither root nor a chassis."""
 
     def __init__(self) -> None:
-        self._dir = Path(tempfile.mkdtemp(prefix="wolke-nb-"))
-        self.remote = f"unix:{self._dir}/nb.sock"
+        self.dir = Path(tempfile.mkdtemp(prefix="wolke-nb-"))
+        self.remote = f"unix:{self.dir}/nb.sock"
         self._engines: list[Northbound] = []
-        database = self._dir / "nb.db"
+        database = self.dir / "nb.db"
         subprocess.run(["ovsdb-tool", "create", database, SCHEMA], check=True)
         self._server = subprocess.Popen(
             [
                 "ovsdb-server",
                 database,
                 f"--remote=p{self.remote}",
-                f"--unixctl={self._dir}/nb.ctl",
+                f"--unixctl={self.dir}/nb.ctl",
                 "-vconsole:off",
                 "-vsyslog:off",
                 "--no-chdir",
@@ -90,4 +90,4 @@ class OvsdbPlane:
             engine.close()
         self._server.terminate()
         self._server.wait(10)
-        shutil.rmtree(self._dir)
+        shutil.rmtree(self.dir)
