@@ -90,7 +90,7 @@ def _root(run: Run[Server], server: Server) -> Outcome | None:
     source = SnapshotName(boot.pool, boot.rbd_image, boot.snapshot)
     store = store_of(run)
     try:
-        store.ensure_root(server.id, source, server.root_gib * GIB, run.fence)
+        store.ensure_root(server.id, source, boot.size, server.root_gib * GIB, run.fence)
         if run.fence > 1:  # an earlier claim may have left half a clone
             store.ensure_unfinished_gone(server.id, run.fence)
     except StoreNotFound:
