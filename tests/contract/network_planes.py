@@ -53,10 +53,15 @@ class OvsdbPlane:
         self._engines: list[Northbound] = []
         database = self.dir / "nb.db"
         subprocess.run(["ovsdb-tool", "create", database, SCHEMA], check=True)
+        self._database = database
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, and wait for it."""
         self._server = subprocess.Popen(
             [
                 "ovsdb-server",
-                database,
+                self._database,
                 f"--remote=p{self.remote}",
                 f"--unixctl={self.dir}/nb.ctl",
                 "-vconsole:off",
@@ -65,6 +70,11 @@ class OvsdbPlane:
             ]
         )
         subprocess.run(["ovsdb-client", "--timeout=10", "wait", self.remote, "OVN_Northbound", "connected"], check=True)
+
+    def kill(self) -> None:
+        """SIGKILL to the server; its file stays."""
+        self._server.kill()
+        self._server.wait(10)
 
     def engine(self) -> Northbound:
         self._engines.append(OvnNorthbound(self.remote, timeout=10))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from network.engine import names, translate
-from network.engine.base import MissingReferenceError, Northbound, StaleFenceError
+from network.engine.base import MissingReferenceError, Northbound, StaleFenceError, UnavailableError
 from network.engine.desired import Stamp, Unit
 from network.engine.views import (
     AddressIn,
@@ -181,3 +181,29 @@ def test_many_ports_in_one_transaction(engine: Northbound) -> None:
     units = [translate.port(1, PortIn(f"p{n}", 1, NET, f"fa:16:3e:00:01:{n:02x}", security_groups=(GROUP,))) for n in range(200)]
     engine.apply(1, units)
     eventually(lambda: len(engine.units()) == 208)
+
+
+@real
+def test_the_database_is_killed_and_comes_back():
+    plane = OvsdbPlane()
+    try:
+        engine = plane.engine()
+        engine.acquire(1)
+        engine.apply(1, [*base_units(), translate.port(1, port())])
+        plane.kill()
+        plane.start()
+        changed = translate.port(1, port(2, (OTHER,)))
+
+        def applied() -> bool:
+            try:
+                engine.apply(1, [changed])
+            except UnavailableError:
+                return False
+            return True
+
+        eventually(applied)
+        eventually(lambda: actual(engine) == expected([*base_units(), changed]))
+        plane.set_up(PORT, True)
+        eventually(lambda: engine.wired()[PORT])
+    finally:
+        plane.close()
