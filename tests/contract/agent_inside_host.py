@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
+import random
 import re
 import signal
 import socket
@@ -13,8 +15,10 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from multiprocessing.managers import BaseManager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 import pytest
 
@@ -30,6 +34,7 @@ from compute.agent.metadata_server import Pool
 from compute.agent.netns import NetworkNamespaces
 from compute.agent.observe import Host
 from compute.agent.ovsdb import Ovsdb
+from compute.agent.ports import Controller
 from compute.agent.protocol import Courier
 from compute.agent.state import StateDir
 from compute.agent.switch import OvsSwitch
@@ -49,7 +54,7 @@ class Cloud:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.controller = FakeController()
+        self.controller: Any = FakeController()
         self.server_id, self.network_id, self.port_id, self.volume_id = (str(uuid.uuid4()) for _ in range(4))
         digest = hashlib.sha256(self.port_id.encode()).hexdigest()
         self.mac = f"fa:16:3e:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
@@ -115,7 +120,8 @@ class Cloud:
         return self.life
 
     def last(self) -> dict[str, Any]:
-        return self.controller.last(self.server_id)
+        entry: dict[str, Any] = self.controller.last(self.server_id)
+        return entry
 
     def until(self, state: str, seconds: float = 30) -> dict[str, Any]:
         wait_for(lambda: self.last().get("state") == state and self.last()["generation"] == self.generation, seconds)
@@ -129,10 +135,18 @@ class Cloud:
         return self.consoles.tail(self.server_id, None)
 
 
+class Place(Protocol):
+    """What a life needs: where its files are, and whom it reports to."""
+
+    controller: Controller
+    consoles: FileConsoles
+    state: StateDir
+
+
 class Life:
     """The agent and the metadata service, as their main() put them together."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Place) -> None:
         self.cloud = cloud
         secret = ceph.secret_uuid(CONF, USER)
         builder = Builder("qemu", Ceph(CONF, USER, secret).source, cloud.consoles.path)
@@ -279,3 +293,88 @@ def test_an_engine_that_dies_holds_up_nothing_for_long(cloud: Cloud, engine: str
     assert entry["nics"][0]["state"] == "wired"
     cloud.wish(desired="absent", generation=4)
     cloud.until("absent", 60)
+
+
+class Manager(BaseManager):
+    """Lets a child reach the controller of its parent."""
+
+
+def live_in_a_child(folder: str, address: str, ready: Any) -> None:
+    Manager.register("controller")
+    manager = Manager(address, authkey=b"test")
+    manager.connect()
+    place = SimpleNamespace(
+        controller=manager.controller(),  # type: ignore[attr-defined]
+        consoles=FileConsoles(Path(folder) / "console"),
+        state=StateDir(folder),
+    )
+    Life(place)
+    ready.set()
+    threading.Event().wait()
+
+
+class Children:
+    """Lives of the agent in processes that can be killed."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.folder = str(cloud.folder)
+        self.context = multiprocessing.get_context("spawn")
+        Manager.register("controller", callable=lambda: cloud.controller)
+        self.address = f"{self.folder}/controller.sock"
+        server = Manager(self.address, authkey=b"test").get_server()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.child: Any = None
+
+    def live(self) -> None:
+        ready = self.context.Event()
+        self.child = self.context.Process(target=live_in_a_child, args=(self.folder, self.address, ready), daemon=True)
+        self.child.start()
+        assert ready.wait(30)
+
+    def kill(self) -> None:
+        self.child.kill()
+        self.child.join()
+
+
+def test_an_agent_killed_at_any_moment_leaves_nothing_that_the_next_life_does_not_put_right(cloud: Cloud) -> None:
+    seed = int(os.environ.get("WOLKE_TEST_SEED") or time.time())
+    print(f"WOLKE_TEST_SEED={seed}")
+    moments = random.Random(seed)
+    children = Children(cloud)
+    volume = cloud.volume(limits={"total_iops_sec": 70})
+    wishes: list[tuple[str, dict[str, Any]]] = [
+        ("running", {"disks": volume}),
+        ("running", {"disks": volume, "reboots": 1, "reboot_type": "HARD"}),
+        ("stopped", {"desired": "stopped", "reboots": 1}),
+        ("running", {"disks": cloud.volume(limits={"total_iops_sec": 90}), "reboots": 1}),
+        ("running", {"disks": cloud.volume(limits={"total_iops_sec": 50}), "reboots": 2, "reboot_type": "SOFT"}),
+        ("absent", {"desired": "absent"}),
+    ]
+    try:
+        for generation, (state, wish) in enumerate(wishes, 1):
+            cloud.wish(generation=generation, **wish)
+            for _ in range(4):
+                children.live()
+                time.sleep(moments.uniform(0.0, 1.2))
+                children.kill()
+            children.live()
+            entry = cloud.until(state, 90)
+            wait_for(lambda: shown(cloud) == wished(cloud), 60)
+            assert entry["shutdown_by_guest"] is False
+            children.kill()
+        assert cloud.last()["fault"] is None
+        assert cloud.server_id not in tool("virsh", "list", "--all", "--uuid")
+        assert f"tap{cloud.port_id[:11]}" not in tool("ip", "-br", "link") + tool("ovs-vsctl", "list-ports", "br-int")
+        assert f"tap{cloud.port_id[:11]}" not in tool("nft", "list", "table", "netdev", "wolke")
+    finally:
+        children.kill()
+
+
+def shown(cloud: Cloud) -> dict[str, int] | None:
+    """Each disk that is there, with its limit."""
+    return {disk["id"]: disk["limits"]["total_iops_sec"] for disk in cloud.last().get("disks", []) if disk["state"] == "present"}
+
+
+def wished(cloud: Cloud) -> dict[str, int]:
+    wish = cloud.controller.raw["servers"][0]
+    return {disk["id"]: disk["limits"].get("total_iops_sec", 0) for disk in wish["disks"]} if wish["desired"] != "absent" else {}
