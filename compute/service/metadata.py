@@ -11,6 +11,8 @@ from compute.service import power, quota, servers
 
 def check(tx: Tx, project_id: str, meta: dict[str, str]) -> None:
     """Raise OverQuota when there are more items than the project's quota allows."""
+    if not meta:
+        return
     allowed = quota.limits(tx, project_id)["metadata_items"]
     if 0 <= allowed < len(meta):
         raise OverQuota(f"Maximum number of metadata items exceeds {allowed}")
