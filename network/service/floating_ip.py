@@ -59,6 +59,8 @@ def create(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> FloatingIp:
 
 def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> FloatingIp:
     """`port_id` null, or a body without it, takes it off. Raises NotFound, BadRequest, Conflict."""
+    if body.get("port_id"):  # ports are locked before floating IPs
+        lock(tx, Port, body["port_id"], actor)
     row = lock_mine(tx, actor, FloatingIp, id, "update")
     check_revision(row.generation, revision)
     if "description" in body:

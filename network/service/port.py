@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from common.auth import Actor
 from common.db import Tx, wake
-from network.models import OWNER_INTERFACE, FloatingIp, Network, Port
+from network.models import OWNER_INTERFACE, FixedIp, FloatingIp, Network, Port
 from network.service import address, errors, plug, quota, security_group
 from network.service.network import TOPIC, check_revision, owner
 from network.service.visible import get, hold, lock_mine
@@ -105,16 +105,26 @@ def create(tx: Tx, actor: Actor, body: Mapping[str, Any], *, created_by_compute:
 
 
 def _move(tx: Tx, port: Port, wishes: Sequence[Mapping[str, Any]]) -> None:
-    """Exactly these addresses; one that stays is not given up in between."""
+    """Exactly these addresses. One that is wished for again stays, and so does one where only its subnet is named."""
     held = plug.addresses(tx, port.id)
-    keep = {wish["ip_address"] for wish in wishes if wish.get("ip_address")}
+    new, kept = [], set()
+    for wish in wishes:
+        stays = next((fixed.ip for fixed in held if fixed.ip not in kept and _meant(wish, fixed)), None)
+        if stays is None:
+            new.append(wish)
+        else:
+            kept.add(stays)
     for fixed in held:
-        if fixed.ip not in keep:
+        if fixed.ip not in kept:
             _let_go(tx, port, fixed.ip)
             tx.delete(fixed)
     tx.flush()
-    kept = {fixed.ip for fixed in held} & keep
-    address.assign(tx, port, plug.subnets_of(tx, port.network_id), [wish for wish in wishes if wish.get("ip_address") not in kept])
+    address.assign(tx, port, plug.subnets_of(tx, port.network_id), new)
+
+
+def _meant(wish: Mapping[str, Any], fixed: FixedIp) -> bool:
+    """Whether an address that a port has is what is wished for."""
+    return wish.get("ip_address", fixed.ip) == fixed.ip and wish.get("subnet_id", fixed.subnet_id) == fixed.subnet_id
 
 
 def _let_go(tx: Tx, port: Port, ip: str) -> None:
@@ -127,6 +137,8 @@ def _let_go(tx: Tx, port: Port, ip: str) -> None:
 
 def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> Port:
     """Raises NotFound, Forbidden, BadRequest, Conflict."""
+    if body.get("fixed_ips") is not None:  # networks and subnets are locked before ports
+        plug.subnets_of(tx, hold(tx, Network, get(tx, actor, Port, id).network_id).id)
     port = lock_mine(tx, actor, Port, id, "update")
     check_revision(port.generation, revision)
     network = get(tx, actor, Network, port.network_id)

@@ -178,6 +178,9 @@ def test_a_port_lives(w):
     changed = w.api.put(path, body, ok=200)["port"]
     assert {fixed["ip_address"] for fixed in changed["fixed_ips"]} == {"10.0.0.9", "10.0.0.10"}
     assert changed["security_groups"] == []
+    same = {"port": {"fixed_ips": [{"subnet_id": sub["id"]}, {"ip_address": "10.0.0.10"}]}}
+    kept = w.api.put(path, same, ok=200)["port"]["fixed_ips"]
+    assert {fixed["ip_address"] for fixed in kept} == {"10.0.0.9", "10.0.0.10"}
     assert [one["id"] for one in w.api.get("/v2.0/ports?fixed_ips=ip_address%3D10.0.0.10&device_id=dev")["ports"]] == [port["id"]]
     w.api.delete(path)
     assert w.port(net["id"], fixed_ips=[{"ip_address": "10.0.0.9"}], mac_address=port["mac_address"])["id"] != port["id"]
