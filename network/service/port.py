@@ -108,7 +108,7 @@ def _move(tx: Tx, port: Port, wishes: Sequence[Mapping[str, Any]]) -> None:
     """Exactly these addresses. One that is wished for again stays, and so does one where only its subnet is named."""
     held = plug.addresses(tx, port.id)
     new, kept = [], set()
-    for wish in wishes:
+    for wish in sorted(wishes, key=lambda one: not one.get("ip_address")):
         stays = next((fixed.ip for fixed in held if fixed.ip not in kept and _meant(wish, fixed)), None)
         if stays is None:
             new.append(wish)
@@ -124,7 +124,7 @@ def _move(tx: Tx, port: Port, wishes: Sequence[Mapping[str, Any]]) -> None:
 
 def _meant(wish: Mapping[str, Any], fixed: FixedIp) -> bool:
     """Whether an address that a port has is what is wished for."""
-    return wish.get("ip_address", fixed.ip) == fixed.ip and wish.get("subnet_id", fixed.subnet_id) == fixed.subnet_id
+    return bool(wish.get("ip_address", fixed.ip) == fixed.ip and wish.get("subnet_id", fixed.subnet_id) == fixed.subnet_id)
 
 
 def _let_go(tx: Tx, port: Port, ip: str) -> None:
