@@ -173,6 +173,8 @@ class Writer:
         if kind.name in _WITH_ADDRESSES:
             removed = self._remove(_absent(self._db.run(store.dirty_kinds)))
             units = [unit for unit in units if unit.name not in removed]
+        if not units:
+            return
         self._apply(units, partial(store.record, kind.model))
 
     def _reschedule(self) -> None:

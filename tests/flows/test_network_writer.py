@@ -8,6 +8,7 @@ import threading
 import pytest
 from sqlalchemy import select, update
 
+from common.clock import Deadline
 from common.epoch import restored
 from common.models import Lease
 from network import public
@@ -435,4 +436,18 @@ def test_what_comes_in_the_middle_of_a_turn_waits_for_its_roots(w, db, store):
     for _ in range(2):
         life.turn()
         assert life.writer._refused == {}
+    assert unsettled(db) == []
+
+
+def test_a_port_that_is_deleted_in_the_middle_of_a_turn(w, db, store):
+    """It is all that its batch held: nothing is left to apply or to record."""
+    t = tenant(w)
+    Life(db, store).turn()
+    extra = w.port(t["net"])["id"]
+    w.api.put(f"/v2.0/subnets/{t['sub']}", {"subnet": {"dns_nameservers": []}}, ok=200)
+    life = Life(db, store, Watching(store, lambda: w.api.delete(f"/v2.0/ports/{extra}")))
+    life.writer._compared = Deadline(60)
+    life.turn()
+    assert not life.engine.before
+    assert ("port", extra) not in life.engine.units()
     assert unsettled(db) == []
