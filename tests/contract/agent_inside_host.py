@@ -42,6 +42,7 @@ from tests.support.guests import qemu_of
 from tests.unit.agent_world import FakeController, disk, network, nic, raw_document, server, wait_for
 
 CONF, USER = "/etc/ceph/ceph.conf", os.environ["WOLKE_TEST_CEPH_USER"]
+pytestmark = pytest.mark.timeout(300)  # guests boot several times, on a processor that others want too
 GUEST = os.environ.get("WOLKE_TEST_GUEST", "/var/cache/wolke/guest/guest.raw")
 
 
