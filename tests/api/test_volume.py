@@ -87,6 +87,8 @@ def test_from_creation_to_deletion(api: Client, blocks: Memory, work: Callable[[
 
 def test_snapshots_and_volumes_from_them(api: Client, blocks: Memory, work: Callable[[], int]) -> None:
     volume_id = make(api, name="source")["id"]
+    api("POST", "/v3/snapshots", {"snapshot": {"volume_id": None}}, ok=404)
+    make(api, ok=400, source_volid=volume_id)
     early = api("POST", "/v3/snapshots", {"snapshot": {"volume_id": volume_id}}, ok=400).json
     assert "creating" in early["badRequest"]["message"]
     work()
@@ -142,10 +144,12 @@ def test_a_volume_from_an_image(api: Client, db: Database, blocks: Memory, work:
     assert "minDisk size 3GB" in make(api, ok=400, imageRef=image_id, size=2)["badRequest"]["message"]
     made = make(api, imageRef=image_id, size=3)
     assert made["bootable"] == "true"
-    assert made["volume_image_metadata"]["image_id"] == image_id
-    assert made["volume_image_metadata"]["os"] == "linux"
+    assert "volume_image_metadata" not in made
     assert work() == 0
-    assert shown(api, made["id"])["status"] == "available"
+    found = shown(api, made["id"])
+    assert found["status"] == "available"
+    assert found["volume_image_metadata"]["image_id"] == image_id
+    assert found["volume_image_metadata"]["os"] == "linux"
     assert "unable to access" in make(api, ok=400, imageRef=str(uuid.uuid4()))["badRequest"]["message"]
 
 
@@ -166,7 +170,7 @@ def test_a_volume_whose_source_goes_ends_in_error_and_can_be_deleted(api: Client
         ({"size": 0}, 400, "size"), ({"size": -1}, 400, "size"), ({"size": "x"}, 400, "size"), ({"size": 1.5}, 400, "size"),
         ({"size": 10**6}, 400, "size"), ({"size": None}, 400, "size"), ({"name": "x" * 256}, 400, "name"), ({"name": 5}, 400, "name"),
         ({"volume_type": "gold"}, 404, "gold"), ({"availability_zone": "mars"}, 400, "mars"), ({"snapshot_id": "x"}, 400, "snapshot_id"),
-        ({"snapshot_id": str(uuid.uuid4())}, 404, "Snapshot"), ({"source_volid": str(uuid.uuid4())}, 400, "source_volid"),
+        ({"snapshot_id": str(uuid.uuid4())}, 404, "Snapshot"), ({"source_volid": str(uuid.uuid4())}, 404, "Volume"),
         ({"metadata": {"k": "v" * 256}}, 400, "metadata"), ({"unknown": 1}, 400, "unknown"), ({"multiattach": True}, 400, "multiattach"),
         ({"size": 1001}, 413, "gigabytes"), ({"metadata": []}, 400, "metadata"),
     ],
@@ -363,7 +367,10 @@ def test_lists_are_filtered_sorted_and_paged(api: Client, db: Database, work: Ca
     assert [v["name"] for v in page["volumes"]] == ["v0", "v1", "v2"]
     link = page["volumes_links"][0]
     assert link["rel"] == "next"
-    assert [v["name"] for v in api.get(link["href"].split("falconframework.org")[1])["volumes"]] == ["v3"]
+    last = api.get(link["href"].split("falconframework.org")[1])
+    assert [v["name"] for v in last["volumes"]] == ["v3"]
+    assert "volumes_links" not in last
+    assert "volumes_links" in api.get("/v3/volumes?limit=4")
     for bad in ("sort=colour", "limit=-1", "marker=x", "bootable=maybe", "size=big"):
         api.get(f"/v3/volumes?{bad}", ok=400)
     work()
@@ -382,9 +389,13 @@ def test_lists_are_filtered_sorted_and_paged(api: Client, db: Database, work: Ca
 
 def test_small_things(api: Client) -> None:
     assert api.get("/v3/os-availability-zone")["availabilityZoneInfo"][0]["zoneName"] == "nova"
-    assert api.get("/v3/extensions") == {"extensions": []}
+    assert "os-quota-sets" in [found["alias"] for found in api.get("/v3/extensions")["extensions"]]
+    assert api.get("/v3/extensions/os-quota-sets")["extension"]["name"] == "Quotas"
+    api.get("/v3/extensions/os-unicorns", ok=404)
     api.get(f"/v3/volumes/{uuid.uuid4()}", ok=404)
     api.get("/v3/volumes/not-an-id", ok=404)
+    for method in ("GET", "PUT", "DELETE"):
+        api(method, "/v3/volumes/", {"volume": {}} if method == "PUT" else None, ok=404)
     assert api("GET", "/v3/volumes/x", ok=404).json["itemNotFound"]["code"] == 404
 
 

@@ -26,4 +26,5 @@ SERVICE = Service(
     prefixes=("/v3/{project_id}", "/v3"),
     versions={"": lambda base: (300, _versions(base)), "/v3": lambda base: (200, _versions(base))},
     microversions=Microversions("volume", (3, 0), (3, 0)),
+    trailing_slash=False,
 )

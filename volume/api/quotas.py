@@ -7,6 +7,7 @@ from typing import Any
 from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import integer, obj, wrapped
+from common.errors import NotFound
 from volume.service import quotas
 from volume.service.volumes import ZONE
 
@@ -20,6 +21,19 @@ USED = {
     "totalVolumesUsed": "volumes", "totalSnapshotsUsed": "snapshots", "totalGigabytesUsed": "gigabytes", "totalBackupsUsed": "backups",
     "totalBackupGigabytesUsed": "backup_gigabytes",
 }  # fmt: skip
+
+
+EXTENSIONS = (
+    ("os-availability-zone", "AvailabilityZones", "Describe availability zones."),
+    ("os-extended-snapshot-attributes", "ExtendedSnapshotAttributes", "Extended snapshot attributes support."),
+    ("os-quota-sets", "Quotas", "Quota management support."),
+    ("os-snapshot-actions", "SnapshotActions", "Enable snapshot actions."),
+    ("os-types-extra-specs", "TypesExtraSpecs", "Type extra specs support."),
+    ("os-types-manage", "TypesManage", "Types manage support."),
+    ("os-vol-image-meta", "VolumeImageMetadata", "Show image metadata associated with the volume."),
+    ("os-vol-tenant-attr", "VolumeTenantAttribute", "Expose the internal project_id as an attribute of a volume."),
+    ("os-volume-actions", "VolumeActions", "Enable volume actions."),
+)
 
 
 def _visible(request: Request) -> str:
@@ -82,5 +96,18 @@ def zones(_request: Request) -> dict[str, Any]:
 
 @operation("GET", "/extensions", action="volume:extension:list")
 def extensions(_request: Request) -> dict[str, Any]:
-    """None: what is here is the API itself."""
-    return {"extensions": []}
+    """The names under which clients look for parts of the API."""
+    return {"extensions": [_extension(*item) for item in EXTENSIONS]}
+
+
+@operation("GET", "/extensions/{alias}", action="volume:extension:list")
+def extension(request: Request) -> dict[str, Any]:
+    """One of them."""
+    for item in EXTENSIONS:
+        if item[0] == request.path["alias"]:
+            return {"extension": _extension(*item)}
+    raise NotFound(f"No extension is called {request.path['alias']}.")
+
+
+def _extension(alias: str, name: str, description: str) -> dict[str, Any]:
+    return {"alias": alias, "name": name, "description": description, "links": [], "updated": "2016-02-08T00:00:00+00:00"}

@@ -44,7 +44,7 @@ CREATE_SNAPSHOT = wrapped(
     "snapshot",
     obj(
         {
-            "volume_id": UUID, "name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME,
+            "volume_id": OPTIONAL_UUID, "name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME,
             "force": {"type": ["boolean", "string", "null"]}, "metadata": META,
         },
         required=("volume_id",),
@@ -104,17 +104,22 @@ def brief_volume(request: Request, found: Found) -> dict[str, Any]:
     return {"id": found.id, "name": found.volume.name, "links": links(request, "volumes", found.id)}
 
 
-def volume_view(request: Request, found: Found) -> dict[str, Any]:
-    """A volume in full."""
+def plain_view(request: Request, found: Found) -> dict[str, Any]:
+    """A volume as its creation and its change answer it: without the attributes that extensions once added."""
     volume = found.volume
-    view = {
+    return {
         **brief_volume(request, found), "description": volume.description, "status": found.status, "size": volume.size_gib,
         "volume_type": found.type_name, "availability_zone": volume.availability_zone, "bootable": str(volume.bootable).lower(),
         "metadata": volume.meta, "snapshot_id": volume.snapshot_id, "source_volid": None, "user_id": volume.user_id,
         "attachments": _attachments(found), "created_at": moment(volume.created_at), "updated_at": moment(volume.updated_at),
         "encrypted": False, "multiattach": False, "replication_status": None, "consistencygroup_id": None, "migration_status": None,
-        "os-vol-tenant-attr:tenant_id": volume.project_id,
     }  # fmt: skip
+
+
+def volume_view(request: Request, found: Found) -> dict[str, Any]:
+    """A volume in full."""
+    volume = found.volume
+    view = {**plain_view(request, found), "os-vol-tenant-attr:tenant_id": volume.project_id}
     if volume.image_meta:
         view["volume_image_metadata"] = volume.image_meta
     if request.may("volume:volume:show:host"):

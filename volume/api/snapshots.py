@@ -8,10 +8,10 @@ from common.api.operation import operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
 from common.api.shapes import TRUTHS, array, obj, truth, wrapped
-from common.errors import BadRequest
+from common.errors import BadRequest, NotFound
 from volume.api import metadata
 from volume.api.shapes import CREATE_SNAPSHOT, SNAPSHOT, UPDATE, meta, named, snapshot_view
-from volume.api.volumes import scope
+from volume.api.volumes import filled, scope
 from volume.models import Snapshot
 from volume.service import listing, snapshots
 
@@ -21,7 +21,7 @@ LIST = obj({"snapshots": array(SNAPSHOT), "snapshots_links": {}})
 def _page(request: Request, *, full: bool) -> dict[str, Any]:
     page, whose = Page.asked(request, listing.SNAPSHOT_KEYS), scope(request, "volume:snapshot")
     rows, more = request.read(lambda tx: listing.snapshots_of(tx, whose, request.query, page))
-    return {"snapshots": [snapshot_view(row, full=full) for row in rows], **next_link(request, "snapshots", rows, more)}
+    return {"snapshots": [snapshot_view(row, full=full) for row in rows], **next_link(request, "snapshots", rows, more or filled(page, rows))}
 
 
 @operation("GET", "/snapshots", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=LIST)
@@ -41,6 +41,8 @@ def create(request: Request) -> dict[str, Any]:
     """Take a snapshot of a volume; with `force` also of one in use."""
     body = request.body["snapshot"]
     force = body.get("force") or False
+    if body["volume_id"] is None:
+        raise NotFound("Volume None could not be found.")
     if str(force).lower() not in TRUTHS:
         raise BadRequest(f"Invalid value {force!r} for force: it is not a boolean.")
     made = request.run(
@@ -73,7 +75,7 @@ def update(request: Request) -> dict[str, Any]:
                 setattr(row, key, named(body, key))
         tx.flush()
         tx.refresh(row)
-        return snapshot_view(row)
+        return snapshot_view(row, full=False)
 
     return {"snapshot": request.run(change)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from common.api.operation import operation
@@ -10,7 +11,7 @@ from common.api.request import Request
 from common.api.shapes import array, obj, wrapped
 from common.errors import BadRequest
 from volume.api import metadata
-from volume.api.shapes import BRIEF, CREATE_VOLUME, UPDATE, VOLUME, brief_volume, meta, named, volume_view
+from volume.api.shapes import BRIEF, CREATE_VOLUME, UPDATE, VOLUME, brief_volume, meta, named, plain_view, volume_view
 from volume.models import Volume
 from volume.service import listing, volumes
 
@@ -21,10 +22,15 @@ def scope(request: Request, noun: str) -> listing.Scope:
     return listing.Scope(request.actor, everybody)
 
 
+def filled(page: Page, rows: Sequence[object]) -> bool:
+    """Whether a page holds as many as were asked for: Cinder then names a next one, which may be empty."""
+    return page.limit is not None and 0 < page.limit <= len(rows)
+
+
 def _page(request: Request) -> tuple[list[volumes.Found], dict[str, Any]]:
     page, whose = Page.asked(request, listing.VOLUME_KEYS), scope(request, "volume:volume")
     rows, more = request.read(lambda tx: listing.volumes_of(tx, whose, request.query, page))
-    return rows, next_link(request, "volumes", rows, more)
+    return rows, next_link(request, "volumes", rows, more or filled(page, rows))
 
 
 @operation("GET", "/volumes", action="volume:volume:list", guarded=("volume:volume:list:all_projects",), answer=obj({"volumes": array(BRIEF), "volumes_links": {}}))  # fmt: skip
@@ -46,6 +52,7 @@ def create(request: Request) -> dict[str, Any]:
     """Make a volume: empty, from an image, or from a snapshot."""
     body = request.body["volume"]
     if body.get("source_volid"):
+        request.read(lambda tx: volumes.get(tx, request.actor, body["source_volid"]))
         raise BadRequest("Invalid input for field/attribute source_volid: a volume cannot be made from a volume; take a snapshot first.")
     if body.get("multiattach") in (True, "true", "True"):
         raise BadRequest("Invalid input for field/attribute multiattach: volumes attach to one server at a time.")
@@ -58,7 +65,7 @@ def create(request: Request) -> dict[str, Any]:
         type=body.get("volume_type"), image_id=image_id, snapshot_id=body.get("snapshot_id"),
         availability_zone=body.get("availability_zone"), metadata=meta(body.get("metadata")),
     )  # fmt: skip
-    return {"volume": request.run(lambda tx: volume_view(request, volumes.create(tx, request.actor, wish)))}
+    return {"volume": request.run(lambda tx: plain_view(request, volumes.create(tx, request.actor, wish)))}
 
 
 @operation(
@@ -83,7 +90,7 @@ def update(request: Request) -> dict[str, Any]:
             found.volume.meta = meta(body["metadata"])
         tx.flush()
         tx.refresh(found.volume)
-        return volume_view(request, found)
+        return plain_view(request, found)
 
     return {"volume": request.run(change)}
 
