@@ -5,17 +5,21 @@ The only place that knows ovsdbapp and the `ovs` library, both untyped.
 
 from __future__ import annotations
 
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ovs.db import idl as ovs_idl
-from ovsdbapp import exceptions
-from ovsdbapp.backend.ovs_idl import connection, idlutils, transaction
-
 from network.engine.base import EngineError, UnavailableError
 from network.engine.desired import NAMED, RANK
+
+sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]  # ovs would load it wherever it is installed; we have threads
+
+from ovs.db import idl as ovs_idl  # noqa: E402
+from ovsdbapp import exceptions  # noqa: E402
+from ovsdbapp.backend.ovs_idl import connection, idlutils, transaction  # noqa: E402
+
 
 UNIT_KIND = "wolke:kind"
 UNIT_ID = "wolke:id"
