@@ -20,7 +20,6 @@ from ovs.db import idl as ovs_idl  # noqa: E402
 from ovsdbapp import exceptions  # noqa: E402
 from ovsdbapp.backend.ovs_idl import connection, idlutils, transaction  # noqa: E402
 
-
 UNIT_KIND = "wolke:kind"
 UNIT_ID = "wolke:id"
 KEY = "wolke:key"
