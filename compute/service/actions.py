@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from datetime import timedelta
+
+from sqlalchemy import Interval, delete, exists, literal, select, update
 
 from common.auth import Actor
 from common.db import Tx, clock
 from common.errors import NotFound
-from compute.models import ServerAction
+from compute.models import Server, ServerAction
+
+KEPT = timedelta(days=90)
 
 
 def record(tx: Tx, actor: Actor, server_id: str, action: str, *, finished: bool = False) -> None:
@@ -38,3 +42,9 @@ def get(tx: Tx, server_id: str, request_id: str) -> ServerAction:
     if found is None:
         raise NotFound(f"Action for request_id {request_id} on instance {server_id} not found")
     return found
+
+
+def forget(tx: Tx) -> None:
+    """Drop what was asked 90 days ago of servers that are gone."""
+    there = exists().where(Server.id == ServerAction.server_id)
+    tx.execute(delete(ServerAction).where(ServerAction.started_at < clock() - literal(KEPT, Interval()), ~there))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select, update
 
 from common.rbd import MIB
+from compute.models import ServerAction
+from compute.service import actions
 from tests.support.api import OTHER_PROJECT, PROJECT, counted
 from tests.support.compute import World, add_flavor, add_image, world
 
@@ -311,6 +315,21 @@ def test_the_log_of_what_was_asked(cloud: World) -> None:
     assert "events" not in cloud.api.get(f"{path}/{request_id}")["instanceAction"]
     assert cloud.admin.get(f"{path}/{request_id}")["instanceAction"]["events"][0]["result"] == "Success"
     cloud.api("GET", f"{path}/req-none", ok=404)
+
+
+def test_the_log_of_servers_that_are_gone_is_dropped_after_90_days(cloud: World) -> None:
+    there, gone = cloud.active(), cloud.active()
+    cloud.api.delete(f"/v2.1/servers/{gone}")
+    cloud.settle()
+
+    def left() -> set[str]:
+        return cloud.db.run(lambda tx: set(tx.execute(select(ServerAction.server_id)).scalars()))
+
+    cloud.db.run(actions.forget)
+    assert left() == {there, gone}
+    cloud.db.run(lambda tx: tx.execute(update(ServerAction).values(started_at=datetime(2020, 1, 1, tzinfo=UTC))))
+    cloud.db.run(actions.forget)
+    assert left() == {there}
 
 
 def test_key_pairs(cloud: World) -> None:
