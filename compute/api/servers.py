@@ -42,7 +42,9 @@ def list_servers_in_detail(request: Request) -> Json:
 
 
 def _asked(request: Request) -> tuple[Page, Filters]:
-    return Page.asked(request, servers.SORT_KEYS), _filters(request)
+    hidden = () if request.may(HOST) else servers.HOST_KEYS
+    keys = {name: column for name, column in servers.SORT_KEYS.items() if name not in hidden}
+    return Page.asked(request, keys), _filters(request)
 
 
 def _filters(request: Request) -> Filters:

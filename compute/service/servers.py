@@ -30,6 +30,8 @@ SORT_KEYS: dict[str, Column] = {
     "launch_index": Server.launch_index, "root_device_name": Server.root_device, "access_ip_v4": Server.access_ip_v4,
     "access_ip_v6": Server.access_ip_v6, "display_description": Server.name, "locked": Server.locked_by,
 }  # fmt: skip
+# An order by host tells who shares one.
+HOST_KEYS = ("host",)
 
 
 @dataclass(frozen=True)

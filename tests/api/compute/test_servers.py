@@ -268,6 +268,11 @@ def test_lists_filter_sort_and_page(cloud: World) -> None:
     page = cloud.api.get(f"{path}?sort_key=name&sort_dir=asc&limit=2")
     assert page["servers_links"][0]["rel"] == "next"
     assert names(f"sort_key=name&sort_dir=asc&limit=9&marker={page['servers'][-1]['id']}") == ["vm-2", "vm-3"]
+    for key in ("vm_state", "task_state", "power_state", "launched_at", "image_ref"):
+        first = cloud.api.get(f"{path}?sort_key={key}&limit=1")["servers"][0]
+        assert len(names(f"sort_key={key}&limit=9&marker={first['id']}")) == 3, key
+    assert cloud.api("GET", f"{path}?sort_key=host").status_code == 400
+    cloud.admin.get(f"{path}?all_tenants=1&sort_key=host")
     assert names("name=vm-[12]$") == ["vm-2", "vm-1"]
     assert names("status=active") == []
     assert len(names("status=BUILD&status=active")) == 4
