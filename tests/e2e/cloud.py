@@ -142,9 +142,9 @@ class Guest:
         eventually(look, seconds=seconds, what=f"ssh to {self.address}", every=1)
         return self
 
-    def root(self, command: str, **more: Any) -> str:
+    def root(self, command: str, *, also_errors: bool = False, **more: Any) -> str:
         """The same as root; the guest's su asks for no password."""
-        return self(f"/bin/su -c {shlex.quote(command)}", **more)
+        return self(f"/bin/su -c {shlex.quote('PATH=/sbin:/usr/sbin:$PATH; ' + command)}{' 2>&1' if also_errors else ''}", **more)
 
     def pings(self, address: str, count: int = 1, wait: int = 3) -> bool:
         """Whether an address answers from inside."""
