@@ -114,7 +114,6 @@ class ImageStore:
         for name in self.names_of(image_id):
             if name not in keep:
                 ensure_gone(self.blocks, self.pool, name)
-        self.purge()
 
     def purge(self) -> None:
         """Remove what was kept for clones that are gone."""

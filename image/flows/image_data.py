@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from common import epoch
 from common.db import Tx
 from common.jobs import Done, Fail, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import START, Commit
@@ -33,9 +34,11 @@ def start(run: Run[Image]) -> Outcome | Commit:
         return Done()
     if image.data is None and run.read(lambda tx: _uploading(tx, run.subject_id)):
         return Wait(LOOK_SECONDS, "the data is being uploaded")
-    store = store_of(run)
+    store, kept = store_of(run), _wanted(image)
+    if set(store.names_of(image.id)) - set(kept) and not run.read(epoch.current).sweeping:
+        return Wait(LOOK_SECONDS, "the database is another one than before: nothing is swept until an operator says so")
     try:
-        store.ensure_only(image.id, *_wanted(image))
+        store.ensure_only(image.id, *kept)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "what an upload or a conversion left is still open")
     if image.data is None:

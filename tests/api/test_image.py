@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 import image.engine
 from common.db import Database
@@ -147,8 +148,6 @@ def test_an_upload_that_is_refused_leaves_nothing_and_can_be_repeated(api: Clien
 
 
 def test_an_upload_whose_process_died_is_swept(api: Client, db: Database, store: ImageStore, work: Callable[[], int]) -> None:
-    from sqlalchemy import text
-
     from image.service import data
     from tests.support.api import actor
 
@@ -163,6 +162,26 @@ def test_an_upload_whose_process_died_is_swept(api: Client, db: Database, store:
     assert work() == 0
     assert store.names_of(made["id"]) == []
     put(api, made["id"], b"x")
+
+
+def test_after_a_restore_nothing_is_swept_until_an_operator_says_so(api: Client, db: Database, store: ImageStore) -> None:
+    from common import epoch
+    from image.service import data
+    from tests.support.api import actor
+
+    made = make(api)
+    ticket = db.run(lambda tx: data.begin(tx, actor(), made["id"]))
+    put_back = b"written after the backup"
+    with store.upload(ticket.data, len(put_back)) as upload:
+        upload.append(put_back)
+    db.run(epoch.restored)
+    db.run(lambda tx: tx.execute(text("UPDATE image.image SET upload_until = NULL")))
+    engines = (BlockStore, store.blocks), (Converter, FakeConverter(store))
+    assert run_jobs(db, FLOWS, *engines, most=20) == 1
+    assert store.names_of(made["id"]) == [ticket.data]
+    db.run(epoch.resume_sweeping)
+    assert run_jobs(db, FLOWS, *engines) == 0
+    assert store.names_of(made["id"]) == []
 
 
 def test_an_image_deleted_while_it_is_uploaded_leaves_nothing(

@@ -21,7 +21,10 @@ LIST = obj({"snapshots": array(SNAPSHOT), "snapshots_links": {}})
 def _page(request: Request, *, full: bool) -> dict[str, Any]:
     page, whose = Page.asked(request, listing.SNAPSHOT_KEYS), scope(request, "volume:snapshot")
     rows, more = request.read(lambda tx: listing.snapshots_of(tx, whose, request.query, page))
-    return {"snapshots": [snapshot_view(row, full=full) for row in rows], **next_link(request, "snapshots", rows, more or filled(page, rows))}
+    return {
+        "snapshots": [snapshot_view(row, full=full) for row in rows],
+        **next_link(request, "snapshots", rows, more or filled(page, rows)),
+    }
 
 
 @operation("GET", "/snapshots", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=LIST)

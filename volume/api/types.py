@@ -50,7 +50,9 @@ def create(request: Request) -> dict[str, Any]:
             extra_specs=meta(body.get("extra_specs")),
         )
     )  # fmt: skip
-    return {"volume_type": type_view(request, made)}
+    view = type_view(request, made)
+    del view["qos_specs_id"]  # what is new has none, and its answer no word of it
+    return {"volume_type": view}
 
 
 @operation("PUT", "/types/{type_id}", action="volume:type:update", body=UPDATE, answer=ANSWER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from common import epoch
 from common.db import Tx
 from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
@@ -39,7 +40,8 @@ def _remove(run: Run[Volume]) -> Outcome | None:
     store = store_of(run)
     try:
         store.ensure_gone(run.subject_id)
-        store.purge(IMAGES_POOL)
+        if run.read(epoch.current).sweeping:
+            store.purge(IMAGES_POOL)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "the volume is open somewhere")
     return None
