@@ -53,6 +53,11 @@ class Verdict:
     best: tuple[str, ...]
     removed: dict[str, int]
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether a host would fit but for not being heard of at the moment."""
+        return not self.best and bool(self.removed.get("down"))
+
     def sentence(self, wish: Wish) -> str:
         """Why there is no host, for the tenant."""
         total = sum(self.removed.values())
@@ -118,11 +123,12 @@ def _failures(wish: Wish, free: dict[str, ColumnElement[Any]]) -> Iterator[tuple
     if wish.zone is not None:
         yield "zone", Host.availability_zone != wish.zone
     yield "disabled", ~Host.enabled
-    yield "down", ~is_up()
     yield "vcpus", free["vcpus"] < wish.vcpus
     yield "memory", free["memory_mib"] < wish.memory_mib
     # A host that names no disk of its own keeps root disks in the cluster's pools only.
     yield "disk", (Host.disk_gib > 0) & (free["disk_gib"] < wish.disk_gib)
+    # Last: what is counted here would fit if it were heard of.
+    yield "down", ~is_up()
 
 
 def claim(tx: Tx, server: Server, best: Sequence[str]) -> str | None:

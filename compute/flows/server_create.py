@@ -24,6 +24,8 @@ from network import public as network_public
 from volume import public as volume_public
 
 GIB = 1 << 30
+# How long a server waits for hosts that went silent (a bus or a controller that restarts) before it fails.
+LOOK_SECONDS, MOST_LOOKS = 5.0, 12
 FLOW: Flow[Server] = Flow("server.create", Server, deadline=timedelta(minutes=30))
 
 
@@ -40,6 +42,9 @@ def start(run: Run[Server]) -> Outcome | Commit:
     wish = Wish.of(server)
     verdict = run.read(lambda tx: placement.judge(tx, wish))
     if not verdict.best and run.read(lambda tx: tx.get(Allocation, run.subject_id)) is None:
+        looks = int(run.data.get("looks", 0))
+        if verdict.may_pass and looks < MOST_LOOKS:
+            return Wait(LOOK_SECONDS, "the hosts that would fit are not heard of", {"looks": looks + 1})
         return Fail(500, verdict.sentence(wish))
 
     def commit(tx: Tx) -> Outcome:

@@ -108,6 +108,21 @@ def test_quota_holds_when_requests_race(cloud: World) -> None:
     assert len(cloud.api.get("/v2.1/servers")["servers"]) == 1
 
 
+def test_hosts_that_are_silent_for_a_moment_are_waited_for(cloud: World) -> None:
+    change(cloud.db, "hv1", seen_at=None)
+    server_id = cloud.create()["id"]
+    assert cloud.work() == 1
+    assert cloud.show(server_id)["OS-EXT-STS:task_state"] == "scheduling"
+    cloud.settle()
+    cloud.settle()
+    assert cloud.show(server_id)["status"] == "ACTIVE"
+    change(cloud.db, "hv1", seen_at=None)
+    lost = cloud.create()["id"]
+    for _ in range(3):
+        cloud.work()
+    assert cloud.show(lost)["fault"]["message"] == "No valid host was found. Of 1 host: 1 down (not heard of for 60 s)."
+
+
 def test_no_room_for_a_moment_is_waited_for_and_no_fault(cloud: World) -> None:
     """The host that was judged to fit is full by the time of the claim: the flow looks again, and then says why."""
     change(cloud.db, "hv1", memory_mib=128)
