@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from common.auth import Actor
@@ -122,6 +122,11 @@ def _view(row: Port) -> PortView:
     )
 
 
+def _attached(device_ids: Iterable[str]) -> ColumnElement[bool]:
+    """Ports that compute gave to these servers. A tenant may write any device_id on its ports, but not this owner."""
+    return and_(Port.device_id.in_(list(device_ids)), Port.device_owner.startswith("compute:"))
+
+
 def _views(tx: Tx, *where: Any) -> list[PortView]:
     query = select(Port).where(Port.desired == PRESENT, *where).options(*_LOADS).order_by(Port.created_at, Port.id)
     return [_view(row) for row in tx.scalars(query, execution_options={"populate_existing": True}).unique()]
@@ -185,7 +190,7 @@ def unbind_ports(tx: Tx, device_id: str) -> None:
 
 
 def _bind(tx: Tx, device_id: str, host_id: str, chassis: str | None) -> None:
-    query = update(Port).where(Port.device_id == device_id, Port.desired == PRESENT)
+    query = update(Port).where(_attached([device_id]), Port.desired == PRESENT)
     query = query.where((Port.host_id != host_id) | Port.chassis.is_distinct_from(chassis))
     query = query.values(host_id=host_id, chassis=chassis, generation=Port.generation + 1)
     tx.execute(query, execution_options={"synchronize_session": "fetch"})
@@ -194,7 +199,7 @@ def _bind(tx: Tx, device_id: str, host_id: str, chassis: str | None) -> None:
 
 def release_ports(tx: Tx, device_id: str) -> None:
     """The device is gone: ports made for it go too, the tenant's own are free again. Harmless when repeated."""
-    query = select(Port).where(Port.device_id == device_id, Port.desired == PRESENT).order_by(Port.id).with_for_update()
+    query = select(Port).where(_attached([device_id]), Port.desired == PRESENT).order_by(Port.id).with_for_update()
     for port in tx.scalars(query, execution_options={"populate_existing": True}):
         _release(tx, port)
     wake(tx, networks.TOPIC)
@@ -222,7 +227,7 @@ def _release(tx: Tx, port: Port) -> None:
 def ports_of(tx: Tx, device_ids: Iterable[str]) -> dict[str, list[PortView]]:
     """The ports of each device, oldest first; a device without any is not in the answer. A fixed number of queries."""
     found: dict[str, list[PortView]] = defaultdict(list)
-    for view in _views(tx, Port.device_id.in_(list(device_ids))):
+    for view in _views(tx, _attached(device_ids)):
         found[view.device_id].append(view)
     return dict(found)
 

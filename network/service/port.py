@@ -17,6 +17,7 @@ from network.service.visible import get, hold, lock_mine
 
 PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner")
 SERVICE_OWNERS = ("network:router_interface", "network:router_gateway", "network:floatingip", "network:distributed")
+RESERVED = ("network:", "compute:")  # whose device_id the cloud itself acts on: a tenant may not name another's
 BINDING = {"binding:host_id": "host_id", "binding:vnic_type": "vnic_type", "binding:profile": "profile"}
 MAX_PAIRS = 10
 
@@ -78,7 +79,7 @@ def _security(network: Network, body: Mapping[str, Any]) -> bool:
 def create(tx: Tx, actor: Actor, body: Mapping[str, Any], *, created_by_compute: bool = False) -> Port:
     """Raises NotFound (network, subnet, group), Forbidden, OverQuota, BadRequest, Conflict (address in use, none left)."""
     project = owner(actor, body)
-    if (body.get("device_owner") or "").startswith("network:") and not actor.is_admin:
+    if _reserved(body.get("device_owner")) and not (created_by_compute or actor.is_admin):
         raise errors.forbidden("create_port:device_owner")
     quota.claim(tx, project, "port")
     network = hold(tx, Network, body["network_id"], actor)
@@ -161,15 +162,23 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
     return port
 
 
+def _reserved(owner: str | None) -> bool:
+    return (owner or "").startswith(RESERVED)
+
+
 def _check_owner_change(actor: Actor, port: Port, body: Mapping[str, Any]) -> None:
-    """A router's leg is moved by the router's own operations."""
-    held = ["device_id", "device_owner", "mac_address", "port_security_enabled", "security_groups", "allowed_address_pairs"]
+    """A router's leg is moved by the router's own operations, a server's port by the server's."""
+    if actor.is_admin:
+        return
+    for key in ("device_owner", "device_id"):
+        changed = body.get(key) is not None and body[key] != getattr(port, key)
+        if changed and (_reserved(port.device_owner) or _reserved(body.get("device_owner"))):
+            raise errors.forbidden(f"update_port:{key}")
+    held = {"mac_address", "port_security_enabled", "security_groups", "allowed_address_pairs"}
     if port.device_owner != OWNER_INTERFACE:
-        held.append("fixed_ips")
-    if port.device_owner in SERVICE_OWNERS and any(key in body for key in held) and not actor.is_admin:
+        held.add("fixed_ips")
+    if port.device_owner in SERVICE_OWNERS and held & body.keys():
         raise errors.forbidden(f"updating a port with device_owner {port.device_owner}")
-    if (body.get("device_owner") or "").startswith("network:") and body["device_owner"] != port.device_owner and not actor.is_admin:
-        raise errors.forbidden("update_port:device_owner")
 
 
 def _own_network_update(actor: Actor, network: Network, port: Port, body: Mapping[str, Any]) -> None:

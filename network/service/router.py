@@ -166,8 +166,7 @@ def add_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> Int
 def _plug_subnet(tx: Tx, actor: Actor, row: Router, subnet_id: str) -> tuple[Port, list[Subnet]]:
     subnet = hold(tx, Subnet, subnet_id, actor)
     network = hold(tx, Network, subnet.network_id, actor)
-    if not network.shared:
-        mine(actor, network, "add_router_interface on a network of another project")
+    mine(actor, network, "taking the gateway's address on a network of another project (plug a port of yours instead)")
     if subnet.gateway_ip is None:
         raise errors.bad(f"Bad router request: Subnet {subnet_id} for router interface must have a gateway IP.")
     _apart(tx, row, [subnet])

@@ -196,6 +196,7 @@ def test_a_port_lives(w):
         ({"mac_address": "01:00:5e:00:00:01"}, 400, "InvalidInput"),
         ({"allowed_address_pairs": [{"ip_address": "x"}]}, 400, "InvalidInput"),
         ({"device_owner": "network:router_interface"}, 403, "PolicyNotAuthorized"),
+        ({"device_owner": "compute:nova", "device_id": "another's server"}, 403, "PolicyNotAuthorized"),
         ({"binding:host_id": "hv1"}, 403, "PolicyNotAuthorized"),
         ({"port_security_enabled": False, "security_groups": ["x"]}, 409, "PortSecurityAndIPRequiredForSecurityGroups"),
     ],
@@ -282,3 +283,13 @@ def test_extensions_and_quotas(w):
     assert w.admin.get("/v2.0/quotas")["quotas"][0]["project_id"] == PROJECT
     w.admin.delete(f"/v2.0/quotas/{PROJECT}")
     assert w.api.get(f"/v2.0/quotas/{PROJECT}")["quota"] == w.api.get(f"/v2.0/quotas/{PROJECT}/default")["quota"]
+
+
+def test_a_port_is_not_pushed_onto_anothers_server(w):
+    """device_id is the tenant's to write, the owner that makes the cloud act on it is not."""
+    port = w.port(w.network()["id"], device_id="another's server")
+    path = f"/v2.0/ports/{port['id']}"
+    w.error("PUT", path, {"port": {"device_owner": "compute:nova"}}, 403, "PolicyNotAuthorized")
+    w.admin.put(path, {"port": {"device_owner": "compute:nova"}}, ok=200)
+    w.error("PUT", path, {"port": {"device_id": "a third's"}}, 403, "PolicyNotAuthorized")
+    w.api.put(path, {"port": {"device_id": "another's server", "name": "n"}}, ok=200)

@@ -71,6 +71,13 @@ def test_interfaces_by_port(w):
     w.error("GET", f"/v2.0/ports/{port['id']}", None, 404, "PortNotFound")
 
 
+def test_nobody_takes_the_gateway_of_anothers_shared_network(w):
+    shared = w.network(by=w.admin, shared=True)
+    sub, router = w.subnet(shared["id"], by=w.admin), w.router()
+    w.error("PUT", f"/v2.0/routers/{router['id']}/add_router_interface", {"subnet_id": sub["id"]}, 403, "PolicyNotAuthorized")
+    w.add_interface(router["id"], port_id=w.port(shared["id"])["id"])
+
+
 def test_bad_interfaces(w):
     net, foreign, router = w.network(), w.network(by=w.other), w.router()
     sub = w.subnet(net["id"])

@@ -317,12 +317,14 @@ def test_a_server_port_lives_through_the_door(w, db, store):
         made = public.create_port(tx, who, network_id=t["net"], device_id="srv", device_owner="compute:nova")
         public.adopt_port(tx, who, t["port"], device_id="srv", device_owner="compute:nova")
         public.bind_ports(tx, "srv", "hv1", "chassis-1")
+    foreign = w.port(w.network(by=w.other)["id"], w.other, device_id="srv")
     life.turn()
     assert store.rows["Logical_Switch_Port", made.id][0].columns["options"] == {"requested-chassis": "chassis-1"}
     life.engine.set_up(made.id, True)
     life.turn()
     with db.transaction() as tx:
         views = {view.id: view for view in public.ports_of(tx, ["srv"])["srv"]}
+        assert foreign["id"] not in views
         assert (views[made.id].wired, views[made.id].host_id, views[made.id].created_by_compute) == (True, "hv1", True)
         assert views[t["port"]].floating_ips == (t["address"],)
         assert views[made.id].security_group_names == ("default",)
@@ -336,6 +338,7 @@ def test_a_server_port_lives_through_the_door(w, db, store):
         assert public.ports_of(tx, ["srv"]) == {}
     life.turn()
     assert ("Logical_Switch_Port", made.id) not in store.rows
+    assert w.other.get(f"/v2.0/ports/{foreign['id']}")["port"]["device_id"] == "srv"
     kept = w.api.get(f"/v2.0/ports/{t['port']}")["port"]
     assert (kept["device_id"], kept["device_owner"]) == ("", "")
 
