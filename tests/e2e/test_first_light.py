@@ -239,6 +239,8 @@ def two_tenants(sites: list[Site]) -> None:
 
 def test_a_server_that_cannot_fit_says_why(demo: Cli, admin: Cli, clean) -> None:
     flavor = admin.id("flavor create --ram 4000000 --vcpus 1 --disk 1 too-big")
+    assert "Quota exceeded for ram" in demo.fails(f"server create --image {IMAGE} --flavor {flavor} --network private giant")
+    admin("quota set --ram 5000000 demo")
     try:
         server = demo.id(f"server create --image {IMAGE} --flavor {flavor} --network private giant")
         eventually(lambda: demo.status("server", server) == "ERROR", seconds=60, what="ERROR")
@@ -247,6 +249,7 @@ def test_a_server_that_cannot_fit_says_why(demo: Cli, admin: Cli, clean) -> None
         assert re.search(r"memory", fault), fault
         demo(f"server delete --wait {server}")
     finally:
+        admin("quota delete --compute demo")
         admin(f"flavor delete {flavor}")
 
 
