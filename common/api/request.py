@@ -95,8 +95,8 @@ class Request:
             found = parse_qs(self.http.query_string, keep_blank_values=True, errors="strict", max_num_fields=1000)
         except ValueError as error:
             raise BadRequest(f"Invalid query string: {error}.") from None
-        if any("\x00" in value for values in found.values() for value in values):
-            raise BadRequest("Invalid query string: a value holds a NUL character.")
+        if any("\x00" in value for name, values in found.items() for value in (name, *values)):
+            raise BadRequest("Invalid query string: it holds a NUL character.")
         return Query(found)
 
     @property

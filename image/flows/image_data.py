@@ -34,18 +34,27 @@ def start(run: Run[Image]) -> Outcome | Commit:
         return Done()
     if image.data is None and run.read(lambda tx: _uploading(tx, run.subject_id)):
         return Wait(LOOK_SECONDS, "the data is being uploaded")
+    pause = _sweep(run, image)
+    if pause is not None:
+        return pause
+    if image.data is None:
+        return lambda tx: _give_up(tx, run)
+    if image.disk_format == "raw" or store_of(run).has_twin(image.id):
+        return Done()
+    return Goto("convert", {"target": None, "attempts": 0})
+
+
+def _sweep(run: Run[Image], image: Image) -> Wait | None:
+    """Remove what the row does not name; or why that must wait."""
     store, kept = store_of(run), _wanted(image)
     if set(store.names_of(image.id)) - set(kept) and not run.read(epoch.current).sweeping:
-        return Wait(LOOK_SECONDS, "the database is another one than before: nothing is swept until an operator says so")
+        reason = "the database is another one than before: nothing is swept until an operator says so"
+        return None if image.data else Wait(LOOK_SECONDS, reason)
     try:
         store.ensure_only(image.id, *kept)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "what an upload or a conversion left is still open")
-    if image.data is None:
-        return lambda tx: _give_up(tx, run)
-    if image.disk_format == "raw" or store.has_twin(image.id):
-        return Done()
-    return Goto("convert", {"target": None, "attempts": 0})
+    return None
 
 
 def _wanted(image: Image) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from common.db import Database
+from common.errors import BadRequest
 from common.rbd import BlockStore
 from common.rbd_memory import Memory
 from image.models import Image
@@ -203,6 +205,29 @@ def test_quotas_hold(api: Client, work: Callable[[], int]) -> None:
     assert api.get(path)["quota_set"]["volumes"] == 10
 
 
+def test_quotas_hold_when_all_ask_at_once(api: Client) -> None:
+    api.as_("admin").put(f"/v3/os-quota-sets/{PROJECT}", {"quota_set": {"volumes": 3}}, ok=200)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: api("POST", "/v3/volumes", {"volume": {"size": 1}}).status_code, range(8)))
+    assert sorted(answers) == [202] * 3 + [413] * 5
+    assert api.get("/v3/limits")["limits"]["absolute"]["totalVolumesUsed"] == 3
+
+
+def test_one_server_gets_a_volume_that_two_want(api: Client, db: Database, work: Callable[[], int]) -> None:
+    volume_id = make(api)["id"]
+    work()
+
+    def attach(server_id: str) -> bool:
+        try:
+            db.run(lambda tx: public.attach(tx, actor(), volume_id, server_id, device="vdb", mountpoint="/dev/vdb"))
+        except BadRequest:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(attach, [str(uuid.uuid4()) for _ in range(4)])) == [False, False, False, True]
+
+
 def test_who_sees_what(api: Client, work: Callable[[], int]) -> None:
     other, admin = api.as_(f"member@{OTHER_PROJECT}"), api.as_(f"admin@{OTHER_PROJECT}")
     made = make(api)
@@ -223,8 +248,6 @@ def test_who_sees_what(api: Client, work: Callable[[], int]) -> None:
 
 
 def test_attachments_are_one_row(api: Client, db: Database, work: Callable[[], int]) -> None:
-    from common.errors import BadRequest
-
     volume_id = make(api)["id"]
     attach = lambda: db.run(lambda tx: public.attach(tx, actor(), volume_id, SERVER, device="vdb", mountpoint="/dev/vdb"))  # noqa: E731
     with pytest.raises(BadRequest, match="creating"):

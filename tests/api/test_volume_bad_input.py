@@ -1,0 +1,130 @@
+"""Every operation of the image and the volume API with values that do not belong there: a clear 4xx, never a 5xx."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import select
+
+import image.engine
+from common.api.operation import Operation
+from common.api.service import Service
+from common.db import Database
+from common.rbd_memory import Memory
+from image.api import SERVICE as IMAGE
+from image.engine.store import ImageStore
+from tests.support.api import PROJECT, Client, client
+from volume.api import SERVICE as VOLUME
+from volume.models import Snapshot, Volume, VolumeType
+
+ODD = [
+    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "%", "'; --", [], [None], {}, {"a": {"b": []}},
+    ["x" * 300], "../..", 0, "in:", "latest",
+]  # fmt: skip
+# An image, a volume and a snapshot of this id are there.
+HERE = "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"
+PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%ff", "a%20b", "%27", HERE]
+QUERIES = [
+    "limit=-1", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
+    "name=in:", "name=in:%22", "id=in:a,b", "status=in:x", "size_min=-1", "size_max=99999999999999999999", "created_at=gt:x", "created_at=lt:",
+    "created_at=2026-13-01", "created_at=0001-01-01T00:00:00%2B23:59", "visibility=x", "member_status=x", "os_hidden=x", "tag=", "tag=%00",
+    "protected=", "min_disk=x", "size=x", "%00=1", "a=1&a=2&a", "limit=99999999999999999999", "&&==&", "metadata=x", "metadata={}",
+    "metadata={1:2}", "metadata=" + "(" * 300, "all_tenants=x", "all_tenants=1&project_id=%00", "offset=-1", "offset=99999999999999999999",
+    "bootable=x", "is_public=x", "sort=name:up", "limit=1&sort=name:desc", "usage=x", "cascade=x", "force=x", "offset=5&limit=1",
+]  # fmt: skip
+SERVICES = {service.name: service for service in (IMAGE, VOLUME)}
+EVERY = [(service.name, operation) for service in SERVICES.values() for operation in service.operations]
+GOOD = {"volume": {"size": 1}, "snapshot": {"volume_id": HERE}, "volume_type": {"name": "t"}, "os-extend": {"new_size": 2}}
+
+
+def title(value: Any) -> str:
+    return f"{value.method} {value.path} {value.body_key or ''}" if isinstance(value, Operation) else str(value)
+
+
+@pytest.fixture
+def ask(db: Database) -> Iterator[dict[str, Client]]:
+    image.engine.use(ImageStore(Memory()))
+    clients = {name: client(service, db).as_("admin") for name, service in SERVICES.items()}
+    clients["image"]("POST", "/v2/images", {"id": HERE, "disk_format": "raw", "container_format": "bare"}, ok=201)
+    with db.transaction() as tx:
+        type_id = tx.execute(select(VolumeType.id)).scalar_one()
+        owned = {"project_id": PROJECT, "user_id": "u", "size_gib": 1, "observed_generation": 1}
+        tx.add(Volume(id=HERE, type_id=type_id, availability_zone="nova", **owned))
+        tx.flush()
+        tx.add(Snapshot(id=HERE, volume_id=HERE, **owned))
+    yield clients
+    image.engine.use(None)
+
+
+def path_of(service: Service, operation: Operation, value: str = "none") -> str:
+    return service.prefixes[-1] + re.sub(r"\{\w+\}", value, operation.path)
+
+
+def places(shape: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every place in a shape, as its keys."""
+    for name, inner in shape.get("properties", {}).items():
+        yield (*above, name)
+        yield from places(inner, (*above, name))
+
+
+def put(body: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+    for key in place[:-1]:
+        body = body.setdefault(key, {})
+        if not isinstance(body, dict):
+            return
+    body[place[-1]] = value
+
+
+def refused_badly(answer: Any) -> bool:
+    return bool(answer.status_code >= 500 or (answer.status_code >= 400 and not answer.content))
+
+
+@pytest.mark.parametrize(("name", "operation"), [pair for pair in EVERY if pair[1].body is not None], ids=title)
+def test_bodies(ask: dict[str, Client], name: str, operation: Operation) -> None:
+    assert operation.body is not None
+    service, wrong = SERVICES[name], []
+    path, good = path_of(service, operation, HERE), {}
+    for key in operation.body.shape.get("required", ()):
+        good[key] = GOOD.get(key, {})
+    bodies: list[Any] = [*ODD, *([value] for value in ODD)]
+    for place in places(operation.body.shape):
+        for value in ODD:
+            body = json.loads(json.dumps(good))
+            put(body, place, value)
+            bodies.append(body)
+    if operation.method == "PATCH":
+        bodies += [
+            [{"op": op, "path": f"/{key}", "value": value}] for value in ODD for op in ("add", "replace") for key in ("name", "tags", "x")
+        ]
+    media = "application/openstack-images-v2.1-json-patch" if operation.method == "PATCH" else "application/json"
+    for body in bodies:
+        answer = ask[name](operation.method, path, raw=json.dumps(body).encode(), headers={"Content-Type": media})
+        if refused_badly(answer):
+            wrong.append((body, answer.status_code, answer.text))
+    assert not wrong
+
+
+@pytest.mark.parametrize(("name", "operation"), [pair for pair in EVERY if "{" in pair[1].path], ids=title)
+def test_paths(ask: dict[str, Client], name: str, operation: Operation) -> None:
+    wrong = []
+    for value in PATHS:
+        body = {operation.body_key: {}} if operation.body_key else {}
+        answer = ask[name](operation.method, path_of(SERVICES[name], operation, value), raw=json.dumps(body).encode())
+        if refused_badly(answer):
+            wrong.append((value, answer.status_code, answer.text))
+    assert not wrong
+
+
+@pytest.mark.parametrize(("name", "operation"), [pair for pair in EVERY if pair[1].method == "GET" and "{" not in pair[1].path], ids=title)
+def test_queries(ask: dict[str, Client], name: str, operation: Operation) -> None:
+    wrong = []
+    for query in QUERIES:
+        answer = ask[name]("GET", f"{path_of(SERVICES[name], operation)}?{query}")
+        if refused_badly(answer):
+            wrong.append((query, answer.status_code, answer.text))
+    assert not wrong
