@@ -1,4 +1,5 @@
 """setuptools entry point; everything is declared in setup.cfg."""
+
 from setuptools import setup
 
 setup()

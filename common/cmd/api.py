@@ -48,9 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     the_bus = bus.connect("wolke-api")
     db.on_commit = lambda topics: the_bus.wake(*topics)
     sockets = handed_over()
-    servers = [
-        Server(build(service), service.name, sockets.get(service.name), waiting=service.waiting()) for service in prepare(names, db)
-    ]
+    servers = [Server(build(service), service.name, sockets.get(service.name), waiting=service.waiting()) for service in prepare(names, db)]
     status = _serve(servers, stop)
     db.close()
     return status

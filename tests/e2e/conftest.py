@@ -12,8 +12,9 @@ from tests.e2e.leftovers import holdings, nothing_left
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        item.add_marker(pytest.mark.e2e)
-        item.add_marker(pytest.mark.timeout(900))
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session", autouse=True)
