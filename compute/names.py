@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 POOL = "vms"
-IMAGE_POOL = "images"
 AGENTS = "agents"
 
 

@@ -6,7 +6,7 @@ A disk is made as `<server id>_disk.<fence>` and renamed when it is whole, so th
 from __future__ import annotations
 
 from common.rbd import BlockStore, SnapshotName, StoreExists, ensure_gone, make_whole
-from compute.names import IMAGE_POOL, POOL, disk_name
+from compute.names import POOL, disk_name
 
 
 class DiskStore:
@@ -50,7 +50,10 @@ class DiskStore:
         """Remove a root disk and what dying workers left beside it. Raises StoreBusy while it is open somewhere."""
         for name in self.names_of(server_id):
             ensure_gone(self.blocks, self.pool, name)
-        self.blocks.purge(IMAGE_POOL)
+
+    def purge(self, pool: str) -> None:
+        """Remove from the pool of the images what was kept for root disks that are gone."""
+        self.blocks.purge(pool)
 
     def names_of(self, server_id: str) -> list[str]:
         """The RBD images that belong to a server."""
