@@ -30,11 +30,7 @@ def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     app.req_options.strip_url_path_trailing_slash = service.trailing_slash
     app.req_options.keep_blank_qs_values = True
     app.resp_options.default_media_type = "application/json"
-    for path, document in service.versions.items():
-        for spelling in {path or "/"} if service.trailing_slash else {path or "/", path + "/"}:
-            app.add_route(spelling, _Versions(service, document))
-    app.add_route("/healthcheck", _Health(service))
-    app.add_route("/metrics", metrics.Resource())
+    _add_versions(app, service)
     by_path: dict[str, list[Operation]] = defaultdict(list)
     for item in service.operations:
         for prefix in service.prefixes:
@@ -46,6 +42,15 @@ def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     app.add_error_handler(Exception, lambda http, response, error, params: fail(service, http, response, error))
     app.add_sink(_Missing(service).sink, "/")
     return app
+
+
+def _add_versions(app: falcon.App[falcon.Request, falcon.Response], service: Service) -> None:
+    """Version documents, health and figures: what needs no token."""
+    for path, document in service.versions.items():
+        for spelling in {path or "/"} if service.trailing_slash else {path or "/", path + "/"}:
+            app.add_route(spelling, _Versions(service, document))
+    app.add_route("/healthcheck", _Health(service))
+    app.add_route("/metrics", metrics.Resource())
 
 
 def _resource(service: Service, path: str, operations: list[Operation]) -> object:
@@ -89,7 +94,7 @@ def serve_request(
 
 
 def _checked(service: Service, operations: list[Operation], http: falcon.Request, request_id: str, parts: dict[str, str]) -> Request:
-    version = service.microversions.negotiate(http.get_header) if service.microversions else None  # type: ignore[arg-type]
+    version = service.microversions.negotiate(http.get_header) if service.microversions else None
     http.context.version = version
     possible = [item for item in operations if item.covers(version)]
     if not possible or any("\x00" in part for part in parts.values()):

@@ -76,13 +76,18 @@ class Page:
 
 def _sorting(combined: list[str], keys: list[str], directions: list[str]) -> list[tuple[str, bool]]:
     """(key, descending) of each sort parameter; a direction that is missing is the one before it."""
-    parts = [part.strip() for value in combined for part in value.split(",") if part.strip()]
-    pairs = [(key, direction or "desc") for key, _, direction in (part.partition(":") for part in parts)]
+    pairs = _combined(combined)
     if directions and not keys and not pairs:
         keys = ["created_at"]
     directions = directions or ["asc"]
     pairs += [(key, directions[min(index, len(directions) - 1)]) for index, key in enumerate(keys)]
     return [(key, _descending(key, direction)) for key, direction in pairs]
+
+
+def _combined(values: list[str]) -> list[tuple[str, str]]:
+    """`key:direction,…` as pairs; a key alone is descending, as in the APIs that have this form."""
+    parts = [part.strip() for value in values for part in value.split(",")]
+    return [(key, direction or "desc") for key, _, direction in (part.partition(":") for part in parts if part)]
 
 
 def _descending(key: str, direction: str) -> bool:
