@@ -57,7 +57,7 @@ OVN = [
 WORKER = [
     cfg.IntOpt("threads", default=4, min=1, help="Job steps that one worker runs at a time."),
     cfg.FloatOpt("poll_seconds", default=3.0, min=0.1, help="Seconds between looks for work that no wake announced."),
-    cfg.IntOpt("lease_seconds", default=60, min=5, help="Seconds for which a claimed job is this worker's."),
+    cfg.IntOpt("lease_seconds", default=30, min=5, help="Seconds for which a claimed job is this worker's."),
 ]
 COMPUTE = [
     cfg.FloatOpt("cpu_allocation_ratio", default=16.0, min=0.1, help="vCPUs placed per processor of a host."),

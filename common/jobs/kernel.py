@@ -33,6 +33,7 @@ class Kernel:
     def __init__(self, db: Database, flows: Iterable[Flow[Any]], engines: Engines, *, lease_seconds: float = 30.0) -> None:
         self.db, self.engines, self.lease_seconds = db, engines, lease_seconds
         self.flows = {flow.kind: flow for flow in flows}
+        self.on_wait: Callable[[float], None] | None = None  # told the seconds of each Wait that was committed
         self._known = [(flow.kind, flow.version) for flow in self.flows.values()]
 
     def run_one(self, started: Callable[[Deadline], None] | None = None) -> bool:
@@ -60,6 +61,8 @@ class Kernel:
                 renewed = Deadline(self.lease_seconds)  # counted from before the commit that renews it
                 outcome, following = self.db.run(lambda tx: self._commit(tx, run, claimed, result))
                 name = type(outcome).__name__
+                if isinstance(outcome, Wait) and self.on_wait:
+                    self.on_wait(outcome.seconds)
                 LOG.info("%s: step %s of %s: %s", claimed.kind, claimed.step, claimed.subject_id, outcome)
                 return following, renewed
             except OvertakenError:

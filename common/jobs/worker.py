@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import random
 import threading
 
-from common.clock import Deadline
+from common.clock import Deadline, boottime
 from common.jobs.kernel import Kernel
 
 LOG = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ class Worker:
         self._wakes = 0
         self._stopping = False
         self._leases: dict[int, Deadline] = {}
+        self._due: list[float] = []
+        kernel.on_wait = self._remember
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -39,6 +42,20 @@ class Worker:
         with self._work:
             self._wakes += 1
             self._work.notify()
+
+    def _remember(self, seconds: float) -> None:
+        """A job of ours waits: look again when it is due, not only at the next poll."""
+        if seconds < self._poll:
+            with self._work:
+                heapq.heappush(self._due, boottime() + seconds)
+
+    def _pause(self) -> float:
+        """Seconds until the next look; called with the lock held."""
+        now = boottime()
+        while self._due and self._due[0] <= now:
+            heapq.heappop(self._due)
+        poll = self._poll * random.uniform(0.7, 1.3)
+        return min(poll, self._due[0] - now + 0.005) if self._due else poll
 
     def stop(self, seconds: float = 25.0) -> None:
         """Finish the steps in hand and end."""
@@ -65,7 +82,7 @@ class Worker:
                 continue
             with self._work:
                 if self._wakes == seen and not self._stopping:
-                    self._work.wait(self._poll * random.uniform(0.7, 1.3))
+                    self._work.wait(self._pause())
 
     def _watch(self) -> None:
         """End the process before the lease of a wedged step does: from then on another worker may have the job."""
