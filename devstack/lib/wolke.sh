@@ -96,7 +96,7 @@ wolke_migrations() { wolke_conf; manage db upgrade; }
 
 wolke_identity() {
     [ ! -e "$ETC/bootstrapped" ] || return 0
-    manage identity bootstrap --admin-password secretadmin --region RegionOne --public-url-base http://127.0.0.1
+    WOLKE_ADMIN_PASSWORD=secretadmin manage identity bootstrap --region RegionOne --public-url-base http://127.0.0.1
     : >"$ETC/bootstrapped"
 }
 
