@@ -100,7 +100,7 @@ class Database:
         """`on_commit` is given the topics that a transaction asked to wake, after its COMMIT."""
         self.engine: Engine = create_engine(
             url, pool_size=pool_size, max_overflow=0, pool_pre_ping=False, pool_use_lifo=True, pool_recycle=1800,
-            isolation_level="READ COMMITTED", connect_args={"application_name": "wolke"},
+            isolation_level="READ COMMITTED", connect_args={"application_name": "wolke", "options": "-c timezone=UTC"}, hide_parameters=True,
         )  # fmt: skip
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self.on_commit = on_commit

@@ -12,7 +12,11 @@ from common.db import Tx
 from common.models import Epoch
 
 LOG = logging.getLogger(__name__)
-IDENTITY = text("SELECT (SELECT system_identifier::text FROM pg_control_system()), (SELECT timeline_id FROM pg_control_checkpoint())")
+# The timeline of the log that is being written: the control file's is that of the last checkpoint, minutes old after a promotion.
+IDENTITY = text(
+    "SELECT (SELECT system_identifier::text FROM pg_control_system()),"
+    " ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int"
+)
 
 
 @dataclass(frozen=True, slots=True)

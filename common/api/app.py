@@ -13,7 +13,8 @@ from collections import defaultdict
 from typing import Any
 
 import falcon
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from common import errors, log, metrics
 from common.api.body import dumps, read_json
@@ -204,8 +205,10 @@ def _refusal(error: Exception) -> errors.ApiError:
     if isinstance(error, falcon.HTTPError):
         known = {cls.status: cls for cls in errors.ApiError.__subclasses__()}
         return known.get(error.status_code, errors.BadRequest)(error.description or error.title or "")
-    if isinstance(error, OperationalError):
-        LOG.error("the database does not answer: %s", error.orig)
+    if isinstance(error, DataError):
+        return errors.BadRequest("A value is too long, or out of the range that is kept.")
+    if isinstance(error, OperationalError | PoolTimeout):
+        LOG.error("the database does not answer: %s", error)
         return errors.ServiceUnavailable("The database does not answer. Try again.", headers={"Retry-After": "2"})
     LOG.error("unhandled error", exc_info=error)
     return errors.ApiError("Unexpected API Error. The request's id leads to the log of it.")

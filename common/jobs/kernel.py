@@ -87,13 +87,20 @@ class Kernel:
         run.subject = self.db.run(lambda tx: flow.current(tx, claimed.subject_id))
         if claimed.step == START and run.subject is not None and hasattr(run.subject, "generation"):
             run.data[GENERATION] = run.subject.generation
-        result = _overdue(flow) if claimed.overdue else flow.steps[claimed.step](run)
-        return result, run
+        try:
+            return flow.steps[claimed.step](run), run
+        except Exception:
+            if not claimed.overdue:
+                raise
+            LOG.warning("%s: step %s of %s failed past its deadline", claimed.kind, claimed.step, claimed.subject_id, exc_info=True)
+            return _overdue(flow), run
 
     def _commit(self, tx: Tx, run: Run[Any], claimed: Claimed, result: Any) -> tuple[Outcome, Claimed | None]:
         """One transaction: what the step writes, the subject's lock, then the job, where the fence still holds."""
         tx.info["request_id"] = run.request_id
         outcome: Outcome = result(tx) if callable(result) else result
+        if claimed.overdue and isinstance(outcome, Wait):  # a deadline ends waiting; what would come about now may
+            outcome = _overdue(run.flow)
         subject = run.flow.locked(tx, run.subject_id)
         if isinstance(outcome, Done):
             outcome = _settle(run, subject)

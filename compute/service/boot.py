@@ -46,6 +46,8 @@ def _volumes(wish: NewServer) -> tuple[list[BlockDevice], bool]:
     volumes = sorted((item for item in wish.block_devices if item.destination == "volume"), key=_order)
     for item in volumes:
         _check(item, wish)
+    if len(volumes) >= len(LETTERS):
+        raise BadRequest(f"Block Device Mapping is Invalid: a server takes {len(LETTERS)} disks, its root included.")
     roots = sum(item.is_root for item in wish.block_devices)
     if roots > 1:
         raise BadRequest(

@@ -22,6 +22,7 @@ from compute.service.boot import Plan
 from compute.service.wishes import NewServer, Nic
 
 PASSWORD_LENGTH = 12
+MOST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def _count(tx: Tx, actor: Actor, wish: NewServer, size: Flavor) -> int:
 
 def _one(tx: Tx, actor: Actor, wish: NewServer, ready: Prepared, index: int, count: int) -> Server:
     server_id = new_uuid()
-    name = wish.name if count == 1 else f"{wish.name}-{index + 1}"
+    suffix = "" if count == 1 else f"-{index + 1}"
+    name = wish.name[: MOST_NAME - len(suffix)] + suffix
     size, image = ready.flavor, ready.disks.image
     server = Server(
         id=server_id, name=name, hostname=hostname(name, server_id), project_id=actor.project, user_id=actor.user_id,

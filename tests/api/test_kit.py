@@ -209,3 +209,11 @@ def test_audit_row_is_written_with_the_change(api, db):
     with db.transaction() as tx:
         row = tx.execute(select(Audit)).scalar_one()
     assert (row.action, row.project_id) == ("toy:create", "1" * 32)
+
+
+def test_a_value_that_the_database_does_not_hold_is_the_clients_fault(api, db):
+    from sqlalchemy import text
+
+    with pytest.raises(Exception) as refused:
+        db.run(lambda tx: tx.execute(text("SELECT :n ::varchar(3)::int"), {"n": "secret-value"}))
+    assert "[parameters" not in str(refused.value) or "hidden" in str(refused.value)

@@ -30,3 +30,11 @@ def test_another_timeline_raises_it(db):
 
 def test_an_operator_says_that_data_was_lost(db):
     assert db.run(epoch.restored) == epoch.History(2, False)
+
+
+def test_the_timeline_is_the_one_that_is_written(db):
+    from sqlalchemy import text
+
+    system, timeline = db.run(lambda tx: tx.execute(epoch.IDENTITY).one())
+    assert (len(system) > 10, timeline) == (True, 1)
+    assert db.run(lambda tx: tx.execute(text("SELECT current_setting('timezone')")).scalar()) == "UTC"

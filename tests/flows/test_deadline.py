@@ -1,0 +1,66 @@
+"""A deadline ends waiting and failing; what would come about at once still may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import create_engine, select
+
+from common import jobs
+from common.db import Base
+from common.jobs import Done, Flow, Kernel, Wait
+from common.jobs.flow import Engines
+from common.models import Job
+from tests.flows.gate import SteppingClock
+from tests.flows.toy_scenarios import Thing
+
+
+@pytest.fixture
+def overdue(db):
+    """Runs one step of a job whose deadline passed while nobody was there; the subject, and the jobs left."""
+    engine = create_engine(db.engine.url)
+    Base.metadata.create_all(engine, tables=[Thing.__table__])
+    engine.dispose()
+    steps = SteppingClock(db)
+
+    def run(step, at_deadline="fail"):
+        flow = Flow("test.late", Thing, deadline=timedelta(minutes=1), at_deadline=at_deadline)
+        flow.steps["start"] = step
+        with db.transaction() as tx:
+            thing = Thing(colour="red")
+            tx.add(thing)
+            tx.flush()
+            jobs.enqueue(tx, flow, thing.id)
+        steps.jump(3600)
+        assert Kernel(db, [flow], Engines()).run_one()
+        with db.transaction() as tx:
+            return tx.get(Thing, thing.id), tx.execute(select(Job)).scalars().all()
+
+    return run
+
+
+def test_what_comes_about_at_once_is_not_failed(overdue):
+    thing, left = overdue(lambda run: Done())
+    assert (thing.fault, thing.settled, left) == (None, True, [])
+
+
+def test_waiting_is_over(overdue):
+    thing, left = overdue(lambda run: Wait(5, "still"))
+    assert thing.fault["code"] == 500
+    assert left == []
+
+
+def test_failing_is_over(overdue):
+    def step(run):
+        raise OSError("the engine is away")
+
+    thing, left = overdue(step)
+    assert thing.fault["code"] == 500
+    assert left == []
+
+
+def test_what_must_not_be_given_up_is_parked(overdue):
+    thing, left = overdue(lambda run: Wait(5, "still"), "park")
+    assert thing.fault is None
+    assert [job.due_at for job in left] == [None]
