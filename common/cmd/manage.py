@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from common import config, epoch, log
+from common import config, epoch, jobs, log
 from common.cmd import SERVICES, process, room
 from common.config import CONF
 from common.db import Database
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="wolke-manage", description="Operate a Wolke cloud. --config-file FILE comes first.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_db(commands)
+    _add_job(commands)
     for name in SERVICES:
         module = room(name, "manage")
         if module is not None:
@@ -53,6 +54,27 @@ def _downgrade(asked: argparse.Namespace) -> int:
     from migrations import command
 
     command.downgrade(_owner_url(), asked.revision)
+    return 0
+
+
+def _add_job(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    job = commands.add_parser("job", help="work that is under way, or parked").add_subparsers(metavar="COMMAND", required=True)
+    shown = job.add_parser("list", help="every job, parked ones first")
+    shown.set_defaults(func=_jobs)
+    again = job.add_parser("unpark", help="let parked jobs try again")
+    again.add_argument("subject", nargs="+", help="id of the resource that the job is about")
+    again.set_defaults(func=_unpark)
+
+
+def _jobs(_asked: argparse.Namespace) -> int:
+    for row in Database(_owner_url()).run(jobs.everything):
+        due = row.due_at.isoformat(timespec="seconds") if row.due_at else "PARKED"
+        print(f"{row.kind:20} {row.subject_id:36} {row.step:12} {due:25} tries {row.tries}  {row.error or ''}")
+    return 0
+
+
+def _unpark(asked: argparse.Namespace) -> int:
+    Database(_owner_url()).run(lambda tx: jobs.unpark(tx, *asked.subject))
     return 0
 
 

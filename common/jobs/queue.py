@@ -87,6 +87,11 @@ def hasten(tx: Tx, *subject_ids: str) -> None:
         wake(tx, TOPIC)
 
 
+def everything(tx: Tx) -> list[Job]:
+    """Every job, parked ones first; for an operator."""
+    return list(tx.execute(select(Job).order_by(Job.due_at.nulls_first())).scalars())
+
+
 def unpark(tx: Tx, *subject_ids: str) -> None:
     """An operator lets parked jobs try again."""
     tx.execute(update(Job).where(Job.subject_id.in_(subject_ids)).values(due_at=clock(), tries=0, error=None, deadline_at=None))
