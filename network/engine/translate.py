@@ -34,6 +34,7 @@ from network.engine.views import (
 )
 
 METADATA_IP = "169.254.169.254"
+NO_IP = "0.0.0.0"
 DROP_PRIORITY = 1001
 ALLOW_PRIORITY = 1002
 LEASE_SECONDS = 43200
@@ -112,11 +113,14 @@ def _address(mac: str, ips: Iterable[str]) -> str:
 
 
 def _port_security(port: PortIn) -> tuple[str, ...]:
-    """What the port may send as and be sent to: its own addresses and the allowed pairs, one entry per MAC."""
+    """What the port may send as and be sent to: its own addresses and the allowed pairs, one entry per MAC.
+
+    A MAC alone would leave IP and ARP free: one without addresses has 0.0.0.0, which lets it ask for DHCP.
+    """
     by_mac: dict[str, list[str]] = {port.mac: [address.ip for address in port.addresses]}
     for mac, ip in port.allowed_pairs:
         by_mac.setdefault(mac, []).append(ip)
-    return tuple(_address(mac, ips) for mac, ips in by_mac.items())
+    return tuple(_address(mac, ips or [NO_IP]) for mac, ips in by_mac.items())
 
 
 def port(epoch: int, item: PortIn) -> Unit:

@@ -59,6 +59,8 @@ def _own_network(actor: Actor, network: Network, body: Mapping[str, Any]) -> Non
             raise errors.forbidden(f"create_port:{key} on a network of another project")
     if any(wish.get("ip_address") for wish in body.get("fixed_ips") or ()):
         raise errors.forbidden("create_port:fixed_ips:ip_address on a network of another project")
+    if body.get("fixed_ips") == []:
+        raise errors.forbidden("create_port:fixed_ips without an address on a network of another project")
 
 
 def _security(network: Network, body: Mapping[str, Any]) -> bool:
@@ -187,6 +189,8 @@ def _own_network_update(actor: Actor, network: Network, port: Port, body: Mappin
     held = {fixed.ip for fixed in port.fixed_ips}
     if any(wish.get("ip_address") and wish["ip_address"] not in held for wish in body.get("fixed_ips") or ()):
         raise errors.forbidden("update_port:fixed_ips:ip_address on a network of another project")
+    if body.get("fixed_ips") == []:
+        raise errors.forbidden("update_port:fixed_ips without an address on a network of another project")
     if "port_security_enabled" in body or "allowed_address_pairs" in body:
         raise errors.forbidden("update_port:port_security_enabled on a network of another project")
 

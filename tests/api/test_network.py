@@ -53,7 +53,10 @@ def test_visibility(w):
     assert [sub["network_id"] for sub in w.other.get("/v2.0/subnets")["subnets"]] == [shared["id"]]
     assert w.port(shared["id"], w.other)["project_id"] == OTHER_PROJECT
     assert w.port(shared["id"], w.other, 403, fixed_ips=[{"ip_address": "10.0.0.77"}])["type"] == "PolicyNotAuthorized"
-    for unsafe in ({"port_security_enabled": False}, {"allowed_address_pairs": [{"ip_address": "10.0.0.7"}]}):
+    path = f"/v2.0/ports/{w.port(shared['id'], w.other)['id']}"
+    w.error("PUT", path, {"port": {"fixed_ips": []}}, 403, "PolicyNotAuthorized", w.other)
+    assert len(w.other.get(path)["port"]["fixed_ips"]) == 1
+    for unsafe in ({"fixed_ips": []}, {"port_security_enabled": False}, {"allowed_address_pairs": [{"ip_address": "10.0.0.7"}]}):
         assert w.port(shared["id"], w.other, 403, **unsafe)["type"] == "PolicyNotAuthorized"
     assert w.port(public["id"], w.other, 403)["type"] == "PolicyNotAuthorized"
     w.error("GET", "/v2.0/ports/none", None, 404, "PortNotFound", w.other)

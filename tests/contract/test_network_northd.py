@@ -158,6 +158,39 @@ def test_northd_takes_everything_and_it_parses(plane):
     assert engine.wired()["leg"], "northd says that a router's leg is up"
 
 
+NAKED = "fa:16:3e:00:00:09"
+ASKS = "ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && udp.src == 68 && udp.dst == 67 && ip.ttl == 64"
+ARP = "eth.type == 0x806 && arp.op == 1 && arp.tha == 00:00:00:00:00:00"
+SPOOFS = [
+    "ip4.src == 10.0.0.99 && ip4.dst == 10.0.0.6 && udp.dst == 53 && ip.ttl == 64",
+    "ip4.src == 10.0.0.99 && ip4.dst == 255.255.255.255 && udp.src == 68 && udp.dst == 67 && ip.ttl == 64",
+    f"{ARP} && arp.sha == {NAKED} && arp.spa == 10.0.0.1 && arp.tpa == 10.0.0.6",
+    f"{ARP} && arp.sha == {MAC} && arp.spa == 0.0.0.0 && arp.tpa == 10.0.0.6",
+    "ip6.src == fd00::1 && ip6.dst == fd00::2 && udp.dst == 53 && ip.ttl == 64",
+    "ip6.src == fe80::1 && ip6.dst == ff02::1 && nd.target == fd00::1 && nd_na && nd.tll == fa:16:3e:00:00:09 && ip.ttl == 255",
+]
+
+
+@pytest.mark.parametrize("naked", [True, False])
+def test_a_port_without_addresses_asks_for_dhcp_and_no_more(plane, naked):
+    """The twin without port security is what shows that each packet would arrive."""
+    engine = plane.engine()
+    engine.acquire(1)
+    for units in cloud()[:2]:
+        engine.apply(1, units)
+    mine = PortIn("naked", 1, "n", NAKED, security_groups=(GROUP,)) if naked else PortIn("naked", 1, "n", NAKED, port_security=False)
+    engine.apply(1, [translate.port(1, mine), translate.port(1, PortIn("open", 1, "n", "fa:16:3e:00:00:0a", port_security=False))])
+    frame = f'inport == "naked" && eth.src == {NAKED} && eth.dst == ff:ff:ff:ff:ff:ff && '
+    limit = time.monotonic() + 15
+    while 'output to "open"' not in plane.trace(names.switch("n"), frame + ASKS).stdout:
+        assert time.monotonic() < limit, plane.trace(names.switch("n"), frame + ASKS)
+        time.sleep(0.1)
+    for spoof in SPOOFS:
+        done = plane.trace(names.switch("n"), frame + spoof)
+        assert done.returncode == 0, done.stderr
+        assert ('output to "open"' in done.stdout) is not naked, f"{spoof}: {done.stdout}"
+
+
 def test_chassis_are_seen_as_they_come(plane):
     engine = OvnNorthbound(plane.remote, plane.southbound, timeout=10)
     try:

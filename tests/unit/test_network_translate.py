@@ -146,8 +146,11 @@ def test_a_port_without_security():
 
 def test_a_port_without_addresses():
     row = switch_port(port(addresses=()))
-    assert row.port_security == ("fa:16:3e:00:00:05",)
+    assert row.addresses == ("fa:16:3e:00:00:05",)
+    assert row.port_security == ("fa:16:3e:00:00:05 0.0.0.0",), "a MAC alone leaves IP and ARP free"
     assert row.dhcpv4 == ""
+    paired = switch_port(port(addresses=(), allowed_pairs=(("fa:16:3e:00:00:05", "10.0.0.100"),)))
+    assert paired.port_security == ("fa:16:3e:00:00:05 10.0.0.100",)
 
 
 def test_allowed_pairs_by_mac():
