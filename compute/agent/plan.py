@@ -277,7 +277,9 @@ class _Rules:
 
     def _paused(self, domain: Domain) -> Iterator[Action]:
         if domain.mark.phase is not Phase.STARTING:  # an I/O error or an operator holds it; only a reboot ends that
-            if domain.mark.reboots < self.server.reboots and self.authority:
+            if domain.mark.reboots >= self.server.reboots:
+                yield from self._disks(domain)
+            elif self.authority:
                 yield Destroy(self.server.id)
             return
         for nic in unwired(self.server, self.observed):
@@ -310,6 +312,10 @@ class _Rules:
             tap = self.observed.taps.get(nic.tap)
             if tap is not None and tap.port_id != nic.port_id:
                 yield Plug(self.server.id, nic)
+        yield from self._disks(domain)
+
+    def _disks(self, domain: Domain) -> Iterator[Action]:
+        """Bring the disks of a QEMU to the wish, held or not; a guest that is held lets go of none and comes to its deadline."""
         for disk in self.server.disks:
             if retry_due(self.asked.disk_failures.get(disk.id), (disk.generation,), self.now):
                 yield from self._disk(disk, domain.disks.get(disk.id))

@@ -1,5 +1,7 @@
 """What the agent tells about its host: the report's body, made purely of the document and what was seen.
 
+Nothing is absent while an action of its server is under way: the controller would free what that action is about to open.
+
 The shape is fixed in docs/design/0001-rooms.md.
 """
 
@@ -48,7 +50,7 @@ def _server(desired: Document, server: Server, observed: Observed, now: float, a
         "reboots": domain.mark.reboots if domain is not None else 0,
         "fault": _fault(asked.failure),
         "reason": reason,
-        "disks": [_disk(disk, domain, asked, now) for disk in server.disks],
+        "disks": [_disk(disk, domain, asked, now, busy=server.id in observed.busy) for disk in server.disks],
         "nics": _nics(server, observed, domain),
         "started_at": domain.mark.started_at or None if domain is not None else None,
     }
@@ -79,6 +81,8 @@ def _off(desired: Document, server: Server, observed: Observed, domain: Domain, 
 
 
 def _without_domain(server: Server, observed: Observed, authority: bool) -> tuple[str, str | None]:
+    if server.id in observed.busy:
+        return "pending", "an action is under way"
     if server.desired == "absent":
         leftovers = sorted(tap.name for tap in observed.taps.values() if tap.server_id == server.id)
         if server.id in observed.consoles:
@@ -111,7 +115,7 @@ def _fault(failure: Failure | None) -> dict[str, Any] | None:
     return None if failure is None else {"code": 500, "message": failure.message}
 
 
-def _disk(disk: Disk, domain: Domain | None, asked: Asked, now: float) -> dict[str, Any]:
+def _disk(disk: Disk, domain: Domain | None, asked: Asked, now: float, *, busy: bool) -> dict[str, Any]:
     seen = domain.disks.get(disk.id) if domain is not None else None
     live = seen if seen is not None and seen.live else None
     if domain is None:
@@ -120,6 +124,7 @@ def _disk(disk: Disk, domain: Domain | None, asked: Asked, now: float) -> dict[s
         there = live is not None
     else:
         there = disk.id in domain.config_disks
+    there = there or (busy and not disk.present)
     state = "refused" if detach_refused(disk, live, asked, now) else "present" if there else "absent"
     return {
         "id": disk.id,

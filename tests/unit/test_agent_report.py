@@ -1,0 +1,86 @@
+"""What an agent must not say too early, and what it must not keep to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from compute.agent.observed import Domain, Power
+from compute.agent.plan import Attach, Detach
+from tests.unit.agent_world import SERVER, World, disk, server
+
+VOLUME = "a7000000-0000-4000-8000-000000000001"
+
+
+def running(**changes: Any) -> World:
+    world = World()
+    world.wish(server(**changes))
+    world.settle()
+    assert world.reported()["state"] == "running"
+    return world
+
+
+def test_a_server_is_not_absent_while_its_start_is_queued() -> None:
+    world = World()
+    world.wish(server())
+    old, queued = world.desired, world.plan()
+    assert world.ledger.take(SERVER)
+    world.wish(server(desired="absent", generation=2))
+    assert (world.reported()["state"], world.reported()["reason"]) == ("pending", "an action is under way")
+    world.applier.run(old, queued)
+    world.ledger.give_back(SERVER)
+    assert world.reported()["state"] != "absent"
+    world.settle()
+    assert (world.reported()["state"], world.hypervisor.machines) == ("absent", {})
+
+
+@pytest.mark.parametrize("desired", ["running", "stopped"])
+def test_a_disk_is_not_absent_while_an_action_of_its_server_is_queued(desired: str) -> None:
+    world = running()
+    if desired == "stopped":
+        world.wish(server(desired="stopped", generation=2))
+        world.settle()
+    world.wish(server(desired=desired, generation=2, disks=[disk(), disk(VOLUME)]))
+    old, queued = world.desired, world.plan()
+    assert queued
+    assert world.ledger.take(SERVER)
+    world.wish(server(desired=desired, generation=2, disks=[disk(), disk(VOLUME, desired="absent", generation=2)]))
+    assert world.reported()["disks"][1]["state"] == "present"
+    world.applier.run(old, queued)
+    world.ledger.give_back(SERVER)
+    assert world.reported()["disks"][1]["state"] == "present"
+    world.settle()
+    assert world.reported()["disks"][1]["state"] == "absent"
+
+
+def test_what_ends_while_the_host_is_looked_at_counts_as_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.wish(server(desired="absent"))
+    look = world.hypervisor.domains
+
+    def ends_meanwhile() -> Mapping[str, Domain]:
+        seen = look()
+        world.ledger.give_back(SERVER)
+        return seen
+
+    monkeypatch.setattr(world.hypervisor, "domains", ends_meanwhile)
+    world.ledger.take(SERVER)
+    assert world.reported()["state"] == "pending"
+    assert world.reported()["state"] == "absent"
+
+
+def test_disks_of_a_held_guest_come_and_are_refused_at_their_deadline() -> None:
+    world = running()
+    machine = world.hypervisor.machines[SERVER]
+    machine.power, machine.why = Power.PAUSED, "I/O error"
+    world.wish(server(disks=[disk(), disk(VOLUME)]))
+    assert [type(action) for action in world.settle()] == [Attach]
+    assert world.reported()["disks"][1]["state"] == "present"
+    world.hypervisor.guest(SERVER).lets_go_of_disks = False
+    world.wish(server(disks=[disk(), disk(VOLUME, desired="absent", generation=2, detach_deadline_s=20)]))
+    assert [type(action) for action in world.step()] == [Detach]
+    world.settle_in_time(25)
+    assert (world.reported()["state"], world.reported()["disks"][1]["state"]) == ("paused", "refused")
+    assert machine.power is Power.PAUSED
