@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import aliased
 
 from common.auth import Actor
@@ -20,6 +20,7 @@ from network.models import (
     Network,
     Port,
     Router,
+    Subnet,
 )
 from network.service import errors, plug, quota
 from network.service.network import TOPIC, check_revision, owner
@@ -103,22 +104,31 @@ def _associate(tx: Tx, actor: Actor, row: FloatingIp, port_id: str, fixed_ip: st
 
 
 def _router(tx: Tx, fixed: FixedIp, network_id: str, port_id: str) -> str:
-    """The router between the address's subnet and the external network, locked against losing either. Raises NotFound."""
-    leg, gateway, leg_ip = aliased(Port), aliased(Port), aliased(FixedIp)
-    query = (
-        select(Router.id)
-        .join(leg, leg.device_id == Router.id)
-        .join(leg_ip, leg_ip.port_id == leg.id)
-        .join(gateway, gateway.id == Router.gateway_port_id)
-        .where(leg.device_owner == OWNER_INTERFACE, leg.desired == PRESENT, leg_ip.subnet_id == fixed.subnet_id)
-        .where(gateway.network_id == network_id, Router.desired == PRESENT)
-        .order_by(Router.id)
-    )
-    found = tx.scalars(query.with_for_update(read=True, key_share=True, of=Router)).first()
+    """The router between the address's subnet and the external network, locked against losing either. Raises NotFound, Conflict."""
+    query = _routers(fixed, network_id)
+    found = tx.scalars(query).first()
     if found is None:
         message = f"External network {network_id} is not reachable from subnet {fixed.subnet_id}. Therefore, cannot associate Port {port_id} with a Floating IP."
         raise NotFound(message, type="ExternalGatewayForFloatingIPNotFound")
+    tx.execute(select(Router.id).where(Router.id == found).with_for_update(read=True, key_share=True))
+    if tx.scalars(query).first() != found:  # what was waited for may have unplugged it
+        raise errors.conflict("Conflict", f"The routers of subnet {fixed.subnet_id} changed while port {port_id} was being associated.")
     return found
+
+
+def _routers(fixed: FixedIp, network_id: str) -> Select[tuple[str]]:
+    """Routers between the address's subnet and the external network; the one at the subnet's gateway, which answers go through, first."""
+    leg, gateway, leg_ip = aliased(Port), aliased(Port), aliased(FixedIp)
+    return (
+        select(Router.id)
+        .join(leg, leg.device_id == Router.id)
+        .join(leg_ip, leg_ip.port_id == leg.id)
+        .join(Subnet, Subnet.id == leg_ip.subnet_id)
+        .join(gateway, gateway.id == Router.gateway_port_id)
+        .where(leg.device_owner == OWNER_INTERFACE, leg.desired == PRESENT, leg_ip.subnet_id == fixed.subnet_id)
+        .where(gateway.network_id == network_id, Router.desired == PRESENT)
+        .order_by(leg_ip.ip.is_distinct_from(Subnet.gateway_ip), Router.id)
+    )
 
 
 def delete(tx: Tx, actor: Actor, id: str) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from common.db import Tx
+from network.service import router as routers
 from tests.api.network_world import World, world
-from tests.support.api import PROJECT
+from tests.support.api import PROJECT, actor
 
 
 @pytest.fixture
@@ -31,6 +35,25 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(60)
     return found
+
+
+def behind(w: World, first: Callable[[Tx], object], call: Callable[[], Any]) -> Any:
+    """What `call` answered that came to a lock of `first`'s transaction, and went on after its COMMIT."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(call()))
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    with w.db.transaction() as tx:
+        first(tx)
+        tx.flush()
+        thread.start()
+        limit = time.monotonic() + 20
+        while not tx.scalar(waiting):
+            assert time.monotonic() < limit
+            assert thread.is_alive(), found
+            tx.execute(text("SELECT pg_stat_clear_snapshot()"))
+            time.sleep(0.02)
+    thread.join(60)
+    return found[0]
 
 
 def codes(answers: list[Any]) -> list[int]:
@@ -105,3 +128,19 @@ def test_crossing_locks_give_answers(w):
         assert answers[0].status_code in (200, 404)
         assert [answer.status_code for answer in answers[1:]] == [204, 200, 200]
         assert w.api.get(f"/v2.0/floatingips/{fip}")["floatingip"]["port_id"] is None
+
+
+def test_a_floating_ip_is_not_led_through_a_router_that_leaves(w):
+    ext, net = w.external()["id"], w.network()["id"]
+    sub = w.subnet(net)["id"]
+    router = w.router(external_gateway_info={"network_id": ext})["id"]
+    w.add_interface(router, subnet_id=sub)
+    port = w.port(net)["id"]
+    fip = w.api.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": ext}}, ok=201)["floatingip"]["id"]
+    answer = behind(
+        w,
+        lambda tx: routers.remove_interface(tx, actor(), router, {"subnet_id": sub}),
+        lambda: w.api("PUT", f"/v2.0/floatingips/{fip}", {"floatingip": {"port_id": port}}),
+    )
+    assert answer.status_code == 409, answer.text
+    assert w.api.get(f"/v2.0/floatingips/{fip}")["floatingip"]["router_id"] is None

@@ -116,6 +116,20 @@ def test_a_floating_ip_lives(w, routed):
     assert w.admin.get("/v2.0/ports?device_owner=network:floatingip")["ports"] == []
 
 
+def test_a_floating_ip_goes_through_the_gateway_of_its_subnet(w):
+    """Answers of the port go to the subnet's gateway, so only the router there can translate them back."""
+    ext, net = w.external(), w.network()
+    sub = w.subnet(net["id"])
+    side, main = sorted(w.router(external_gateway_info={"network_id": ext["id"]})["id"] for _ in range(2))
+    w.add_interface(side, port_id=w.port(net["id"])["id"])
+    body = {"floatingip": {"floating_network_id": ext["id"], "port_id": w.port(net["id"])["id"]}}
+    made = w.api.post("/v2.0/floatingips", body, ok=201)["floatingip"]
+    assert made["router_id"] == side, "the only way there is"
+    w.api.delete(f"/v2.0/floatingips/{made['id']}")
+    w.add_interface(main, subnet_id=sub["id"])
+    assert w.api.post("/v2.0/floatingips", body, ok=201)["floatingip"]["router_id"] == main
+
+
 def test_bad_floating_ips(w, routed):
     far = w.network()
     w.subnet(far["id"], "10.77.0.0/24")
