@@ -116,7 +116,7 @@ def _router(tx: Tx, fixed: FixedIp, network_id: str, port_id: str) -> str:
     return found
 
 
-def _routers(fixed: FixedIp, network_id: str) -> Select[tuple[str]]:
+def _routers(fixed: FixedIp, network_id: str) -> Select[str]:
     """Routers between the address's subnet and the external network; the one at the subnet's gateway, which answers go through, first."""
     leg, gateway, leg_ip = aliased(Port), aliased(Port), aliased(FixedIp)
     return (
