@@ -45,14 +45,22 @@ def service_port(
 
 def remove(tx: Tx, port: Port) -> None:
     """The port goes, its addresses are free, and floating IPs let go of it."""
-    for floating in tx.scalars(select(FloatingIp).where(FloatingIp.port_id == port.id, FloatingIp.desired == PRESENT)):
-        floating.port_id = floating.fixed_ip_address = floating.router_id = None
-        floating.touch()
+    let_go(tx, port)
     address.release(tx, port.id)
     tx.execute(delete(PortSecurityGroup).where(PortSecurityGroup.port_id == port.id))
     port.remove()
     port.wired = False
     tx.flush()
+
+
+def let_go(tx: Tx, port: Port, ip: str | None = None) -> None:
+    """Floating IPs that lead to this address of the port, or to any, lead nowhere. One that has just been led elsewhere stays there."""
+    query = select(FloatingIp).where(FloatingIp.port_id == port.id, FloatingIp.desired == PRESENT).order_by(FloatingIp.id)
+    if ip is not None:
+        query = query.where(FloatingIp.fixed_ip_address == ip)
+    for floating in tx.scalars(query.with_for_update().execution_options(populate_existing=True)):
+        floating.port_id = floating.fixed_ip_address = floating.router_id = None
+        floating.touch()
 
 
 def set_groups(tx: Tx, port: Port, groups: Sequence[str]) -> None:

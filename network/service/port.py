@@ -6,11 +6,9 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
-
 from common.auth import Actor
 from common.db import Tx, wake
-from network.models import OWNER_INTERFACE, FixedIp, FloatingIp, Network, Port
+from network.models import OWNER_INTERFACE, FixedIp, Network, Port
 from network.service import address, errors, plug, quota, security_group
 from network.service.network import TOPIC, check_revision, owner
 from network.service.visible import get, hold, lock_mine
@@ -119,7 +117,7 @@ def _move(tx: Tx, port: Port, wishes: Sequence[Mapping[str, Any]]) -> None:
             kept.add(stays)
     for fixed in held:
         if fixed.ip not in kept:
-            _let_go(tx, port, fixed.ip)
+            plug.let_go(tx, port, fixed.ip)
             tx.delete(fixed)
     tx.flush()
     address.assign(tx, port, plug.subnets_of(tx, port.network_id), new)
@@ -128,14 +126,6 @@ def _move(tx: Tx, port: Port, wishes: Sequence[Mapping[str, Any]]) -> None:
 def _meant(wish: Mapping[str, Any], fixed: FixedIp) -> bool:
     """Whether an address that a port has is what is wished for."""
     return bool(wish.get("ip_address", fixed.ip) == fixed.ip and wish.get("subnet_id", fixed.subnet_id) == fixed.subnet_id)
-
-
-def _let_go(tx: Tx, port: Port, ip: str) -> None:
-    """A floating IP that led to this address of the port leads nowhere."""
-    rows = select(FloatingIp).where(FloatingIp.port_id == port.id, FloatingIp.fixed_ip_address == ip)
-    for floating in tx.scalars(rows):
-        floating.port_id = floating.fixed_ip_address = floating.router_id = None
-        floating.touch()
 
 
 def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> Port:

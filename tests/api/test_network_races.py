@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from common.db import Tx
+from network.service import floating_ip
 from network.service import router as routers
 from tests.api.network_world import World, world
 from tests.support.api import PROJECT, actor
@@ -144,3 +145,23 @@ def test_a_floating_ip_is_not_led_through_a_router_that_leaves(w):
     )
     assert answer.status_code == 409, answer.text
     assert w.api.get(f"/v2.0/floatingips/{fip}")["floatingip"]["router_id"] is None
+
+
+@pytest.mark.parametrize("leave", ["delete", "move"])
+def test_a_floating_ip_led_elsewhere_is_not_taken_off_by_its_old_port(w, leave):
+    ext, net = w.external()["id"], w.network()["id"]
+    sub = w.subnet(net)["id"]
+    w.add_interface(w.router(external_gateway_info={"network_id": ext})["id"], subnet_id=sub)
+    old, new = w.port(net)["id"], w.port(net)["id"]
+    body = {"floatingip": {"floating_network_id": ext, "port_id": old}}
+    fip = w.api.post("/v2.0/floatingips", body, ok=201)["floatingip"]["id"]
+    calls = {
+        "delete": lambda: w.api("DELETE", f"/v2.0/ports/{old}"),
+        "move": lambda: w.api("PUT", f"/v2.0/ports/{old}", {"port": {"fixed_ips": [{"ip_address": "10.0.0.254"}]}}),
+    }
+    answer = behind(w, lambda tx: floating_ip.update(tx, actor(), fip, {"port_id": new}), calls[leave])
+    assert answer.status_code in (200, 204), answer.text
+    led = w.api.get(f"/v2.0/floatingips/{fip}")["floatingip"]
+    assert (led["port_id"], led["status"]) == (new, "DOWN")
+    assert led["fixed_ip_address"]
+    assert led["router_id"]
