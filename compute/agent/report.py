@@ -132,8 +132,15 @@ def _disk(disk: Disk, domain: Domain | None, asked: Asked, now: float, *, busy: 
         "state": state,
         "device": seen.device if seen is not None else disk.device,
         "limits": (seen.limits if seen is not None else Limits()).as_dict(),
-        "fault": _fault(asked.disk_failures.get(disk.id)),
+        "fault": _disk_fault(disk, asked.disk_failures.get(disk.id)),
     }
+
+
+def _disk_fault(disk: Disk, failure: Failure | None) -> dict[str, Any] | None:
+    """What failed for the present wish; `tries` says how often in a row, for the controller to give up by."""
+    if failure is None or failure.key != (disk.generation,):
+        return None
+    return {"code": 500, "message": failure.message, "tries": failure.count}
 
 
 def _nics(server: Server, observed: Observed, domain: Domain | None) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from common.auth import Actor
 from common.db import Tx, lock_projects
 from common.errors import BadRequest, Conflict, Forbidden, NotFound
 from compute.service import actions, power, servers
-from compute.service.boot import LETTERS
+from compute.service.boot import LETTERS, MOST_DISKS
 from volume import public as volume_public
 from volume.public import AttachmentView
 
@@ -31,7 +31,10 @@ def get(tx: Tx, actor: Actor, server_id: str, volume_id: str) -> AttachmentView:
 def attach(
     tx: Tx, actor: Actor, server_id: str, volume_id: str, *, device: str | None = None, delete_on_termination: bool = False
 ) -> AttachmentView:
-    """Wish the volume at the server, as `device` (`/dev/vdb`) or the next free. Raises NotFound, BadRequest, Conflict."""
+    """Wish the volume at the server, as `device` (`/dev/vdb`) or the next free.
+
+    Raises NotFound, BadRequest, Conflict; Forbidden when the server has as many disks as it takes.
+    """
     lock_projects(tx, servers.get(tx, actor, server_id).project_id)
     server = servers.get(tx, actor, server_id, lock=True)
     power.unlocked(actor, server)
@@ -40,6 +43,8 @@ def attach(
     if any(item.volume_id == volume_id for item in there):
         raise BadRequest(f"Invalid volume: volume {volume_id} is already attached to instance {server_id}.")
     taken = {item.device for item in there} | ({"vda"} if server.image_id is not None else set())
+    if len(taken) >= MOST_DISKS:
+        raise Forbidden(f"The maximum allowed number of disk devices ({MOST_DISKS}) to attach to a single instance has been exceeded.")
     name = _device(device, taken)
     made = volume_public.attach(
         tx, actor, volume_id, server_id, device=name, mountpoint=f"/dev/{name}", delete_on_termination=delete_on_termination
@@ -57,10 +62,7 @@ def _device(asked: str | None, taken: set[str]) -> str:
     names = [f"vd{letter}" for letter in LETTERS]
     if wanted in names:
         return wanted
-    free = next((name for name in names if name not in taken), None)
-    if free is None:
-        raise Forbidden("Maximum allowed volumes (26) for this server are attached already.")
-    return free
+    return next(name for name in names if name not in taken)
 
 
 def detach(tx: Tx, actor: Actor, server_id: str, volume_id: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from common.auth import Actor
 from common.db import Tx
 from common.errors import BadRequest, NotFound
+from compute.agent.domain_xml import SPARE_PORTS
 from compute.models import Flavor
 from compute.service.wishes import BlockDevice, NewServer
 from image import public as image_public
@@ -16,6 +17,7 @@ from volume import public as volume_public
 
 GIB = 1 << 30
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+MOST_DISKS = SPARE_PORTS + 1  # a running guest takes no more than it has ports for; its root has one of its own
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def _volumes(wish: NewServer) -> tuple[list[BlockDevice], bool]:
     volumes = sorted((item for item in wish.block_devices if item.destination == "volume"), key=_order)
     for item in volumes:
         _check(item, wish)
-    if len(volumes) >= len(LETTERS):
-        raise BadRequest(f"Block Device Mapping is Invalid: a server takes {len(LETTERS)} disks, its root included.")
+    if len(volumes) >= MOST_DISKS:
+        raise BadRequest(f"Block Device Mapping is Invalid: a server takes {MOST_DISKS} disks, its root included.")
     roots = sum(item.is_root for item in wish.block_devices)
     if roots > 1:
         raise BadRequest(

@@ -25,9 +25,10 @@ STATES = ("running", "stopped", "crashed", "paused", "absent", "pending")
 RESOURCES = ("vcpus", "memory_mib", "disk_gib", "hypervisor_type", "hypervisor_version", "cpu_info", "hostname")
 NUMBER = {"type": "integer", "minimum": 0}
 TEXT = {"type": "string"}
-FAULT = {"anyOf": [{"type": "null"}, obj({"code": NUMBER, "message": TEXT}, required=("message",), extra=True)]}
+FAULT = {"anyOf": [{"type": "null"}, obj({"code": NUMBER, "message": TEXT, "tries": NUMBER}, required=("message",), extra=True)]}
+ATTACH_TRIES = 6  # a host fails for the sixth time after 62 s: more than a hiccup
 DISK = obj(
-    {"id": TEXT, "generation": NUMBER, "state": {"enum": ["present", "absent", "refused"]}},
+    {"id": TEXT, "generation": NUMBER, "state": {"enum": ["present", "absent", "refused"]}, "fault": FAULT},
     required=("id", "generation", "state"),
     extra=True,
 )
@@ -59,8 +60,8 @@ def take(tx: Tx, host: Host, body: Json) -> dict[str, Any]:
     entries = {entry["id"]: entry for entry in body["servers"] if entry["id"] in rows}
     changed = sorted(key for key, entry in entries.items() if _differs(rows[key], entry))
     again = [_server(tx, row, entries[row.id]) for row in _locked(tx, changed)]
-    _disks(tx, entries)
-    return {"pull": any(again)}
+    given_up = _disks(tx, rows, entries)
+    return {"pull": given_up or any(again)}
 
 
 def _host(tx: Tx, host: Host, body: Json) -> None:
@@ -200,8 +201,9 @@ def _moment(text: Any) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _disks(tx: Tx, entries: Mapping[str, Json]) -> None:
-    """Attachments that the host has brought about, and limits that it read back."""
+def _disks(tx: Tx, rows: Mapping[str, Server], entries: Mapping[str, Json]) -> bool:
+    """Attachments that the host has brought about, or cannot, and limits that it read back; whether an attachment was given up."""
+    given_up = False
     ids = sorted(entries)
     known = {item.id: item for found in volume_public.attachments_of(tx, ids).values() for item in found}
     seen = {(row.server_id, row.disk_id): row for row in tx.execute(select(ServerDisk).where(ServerDisk.server_id.in_(ids))).scalars()}
@@ -210,8 +212,10 @@ def _disks(tx: Tx, entries: Mapping[str, Json]) -> None:
             attachment = known.get(disk["id"])
             if attachment is not None:
                 _attachment(tx, attachment, disk)
+                given_up = _give_up(tx, rows[server_id], attachment, disk) or given_up
             if attachment is not None or disk["id"] == limits.ROOT:
                 _observed(tx, server_id, disk, seen.get((server_id, disk["id"])))
+    return given_up
 
 
 def _attachment(tx: Tx, item: AttachmentView, disk: Json) -> None:
@@ -224,6 +228,23 @@ def _attachment(tx: Tx, item: AttachmentView, disk: Json) -> None:
         tx.execute(delete(ServerDisk).where(ServerDisk.disk_id == item.id))
     elif item.desired == "absent" and disk["state"] == "refused":
         volume_public.refused(tx, item.id, "The guest did not let go of the disk in time.")
+
+
+def _give_up(tx: Tx, row: Server, item: AttachmentView, disk: Json) -> bool:
+    """Wish away what was never in place and fails on the host again and again, so that the volume is free for another."""
+    fault = disk.get("fault")
+    if fault is None or disk["generation"] != item.generation or (item.desired, disk["state"]) != ("present", "absent"):
+        return False
+    if item.attached_at is not None or fault.get("tries", 0) < ATTACH_TRIES:
+        return False
+    volume_public.detach(tx, item.id)
+    message = f"Volume {item.volume_id} could not be attached: {fault['message']}"
+    tx.add(
+        ServerAction(
+            server_id=row.id, action="attach_volume", request_id="", project_id=row.project_id, message=message, finished_at=clock()
+        )
+    )  # fmt: skip
+    return True
 
 
 def _observed(tx: Tx, server_id: str, disk: Json, row: ServerDisk | None) -> None:

@@ -333,7 +333,7 @@ def test_a_disk_that_cannot_be_attached_blames_the_disk_not_the_server() -> None
     world.step()
     entry = world.reported()
     assert (entry["state"], entry["fault"], entry["disks"][1]["state"]) == ("running", None, "absent")
-    assert entry["disks"][1]["fault"] == {"code": 500, "message": "no free slot"}
+    assert entry["disks"][1]["fault"] == {"code": 500, "message": "no free slot", "tries": 1}
     world.hypervisor.fail.clear()
     world.settle_in_time(5)
     assert world.reported()["disks"][1] == {**entry["disks"][1], "state": "present", "fault": None}

@@ -84,3 +84,15 @@ def test_disks_of_a_held_guest_come_and_are_refused_at_their_deadline() -> None:
     world.settle_in_time(25)
     assert (world.reported()["state"], world.reported()["disks"][1]["state"]) == ("paused", "refused")
     assert machine.power is Power.PAUSED
+
+
+def test_a_disks_fault_counts_its_tries_and_goes_with_its_wish() -> None:
+    world = running()
+    world.hypervisor.fail["attach"] = "no free slot"
+    world.wish(server(disks=[disk(), disk(VOLUME)]))
+    world.settle_in_time(62)
+    assert world.reported()["disks"][1]["fault"]["tries"] == 5
+    world.settle_in_time(1)
+    assert world.reported()["disks"][1]["fault"] == {"code": 500, "message": "no free slot", "tries": 6}
+    world.wish(server(disks=[disk(), disk(VOLUME, generation=2)]))
+    assert world.reported()["disks"][1]["fault"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from common.db import Database
+from compute.agent.domain_xml import SPARE_PORTS
 from tests.support.compute import World, as_wished, volume_type
 from volume.models import Attachment, Volume
 
@@ -138,3 +139,16 @@ def test_a_failed_request_makes_no_volume(cloud: World) -> None:
     assert "local blank disk" in cloud.create(
         ok=400, block_device_mapping_v2=[local, {"source_type": "blank", "destination_type": "local"}]
     )
+
+
+def test_a_server_takes_as_many_disks_as_it_has_ports_for(cloud: World) -> None:
+    cloud.db.run(volume_type)
+    server_id = cloud.active()
+    for _ in range(SPARE_PORTS):
+        attach(cloud, server_id, cloud.volume())
+    said = attach(cloud, server_id, cloud.volume(), ok=403)["forbidden"]["message"]
+    assert said == "The maximum allowed number of disk devices (17) to attach to a single instance has been exceeded."
+    attach(cloud, server_id, cloud.volume(), ok=403, device="/dev/vdz")
+    local = {"source_type": "image", "destination_type": "local", "uuid": cloud.image_id, "boot_index": 0}
+    blanks = [{"source_type": "blank", "destination_type": "volume", "volume_size": 1} for _ in range(SPARE_PORTS + 1)]
+    assert "a server takes 17 disks" in cloud.create(ok=400, block_device_mapping_v2=[local, *blanks])

@@ -158,3 +158,21 @@ def test_deleted_before_it_ever_ran(cloud: World) -> None:
     assert agent.machines == {}
     assert cloud.row(server_id) is None
     assert cloud.blocks.names("vms") == []
+
+
+def test_an_attach_that_its_host_cannot_do_is_given_up_and_said(cloud: World) -> None:
+    server_id, volume_id, agent = cloud.active(), cloud.volume(), cloud.agents[0]
+    path = f"/v2.1/servers/{server_id}/os-volume_attachments"
+    cloud.api.post(path, {"volumeAttachment": {"volumeId": volume_id}}, ok=200)
+    agent.host.hypervisor.fail = {"attach": "no free port"}
+    agent.settle(seconds=20)
+    assert len(cloud.api.get(path)["volumeAttachments"]) == 1  # a hiccup would be over by now or soon
+    agent.settle(seconds=70)
+    cloud.settle()
+    assert cloud.api.get(path)["volumeAttachments"] == []
+    found = cloud.api.get(f"/v2.1/servers/{server_id}/os-instance-actions")["instanceActions"]
+    assert [item["message"] for item in found if item["message"]] == [f"Volume {volume_id} could not be attached: no free port"]
+    agent.host.hypervisor.fail = {}
+    cloud.api.post(path, {"volumeAttachment": {"volumeId": volume_id}}, ok=200)
+    cloud.settle()
+    assert len(agent.machines[server_id].live) == 2
