@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from common.auth import Actor
@@ -55,10 +55,15 @@ def _own_network(actor: Actor, network: Network, body: Mapping[str, Any]) -> Non
     for key in ("mac_address", "port_security_enabled", "allowed_address_pairs"):
         if body.get(key) is not None:
             raise errors.forbidden(f"create_port:{key} on a network of another project")
-    if any(wish.get("ip_address") for wish in body.get("fixed_ips") or ()):
-        raise errors.forbidden("create_port:fixed_ips:ip_address on a network of another project")
+    _given_addresses("create_port", body, frozenset())
+
+
+def _given_addresses(verb: str, body: Mapping[str, Any], held: Collection[str]) -> None:
+    """On another's network: no address of one's choice but those `held`, and not none. Raises Forbidden."""
+    if any(wish.get("ip_address") and wish["ip_address"] not in held for wish in body.get("fixed_ips") or ()):
+        raise errors.forbidden(f"{verb}:fixed_ips:ip_address on a network of another project")
     if body.get("fixed_ips") == []:
-        raise errors.forbidden("create_port:fixed_ips without an address on a network of another project")
+        raise errors.forbidden(f"{verb}:fixed_ips without an address on a network of another project")
 
 
 def _security(network: Network, body: Mapping[str, Any]) -> bool:
@@ -176,11 +181,7 @@ def _check_owner_change(actor: Actor, port: Port, body: Mapping[str, Any]) -> No
 def _own_network_update(actor: Actor, network: Network, port: Port, body: Mapping[str, Any]) -> None:
     if actor.is_admin or network.project_id == actor.project_id:
         return
-    held = {fixed.ip for fixed in port.fixed_ips}
-    if any(wish.get("ip_address") and wish["ip_address"] not in held for wish in body.get("fixed_ips") or ()):
-        raise errors.forbidden("update_port:fixed_ips:ip_address on a network of another project")
-    if body.get("fixed_ips") == []:
-        raise errors.forbidden("update_port:fixed_ips without an address on a network of another project")
+    _given_addresses("update_port", body, {fixed.ip for fixed in port.fixed_ips})
     if "port_security_enabled" in body or "allowed_address_pairs" in body:
         raise errors.forbidden("update_port:port_security_enabled on a network of another project")
 
