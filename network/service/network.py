@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy import update as sql_update
 
 from common.auth import Actor
 from common.config import CONF
@@ -82,15 +83,24 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
     if body.get("router:external") is False and row.external and _has_gateway(tx, row.id):
         message = f"External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
         raise errors.conflict("ExternalNetworkInUse", message)
+    before = row.admin_state_up
     for key in PLAIN:
         if key in body:
             setattr(row, key, body[key])
+    if row.admin_state_up != before:
+        _touch_ports(tx, row.id)
     if "router:external" in body:
         row.external = body["router:external"]
     row.touch()
     tx.flush()
     wake(tx, TOPIC)
     return row
+
+
+def _touch_ports(tx: Tx, network_id: str) -> None:
+    """In OVN a switch has no state of its own: each port is up or down with its network."""
+    query = sql_update(Port).where(Port.network_id == network_id, Port.desired == PRESENT).values(generation=Port.generation + 1)
+    tx.execute(query, execution_options={"synchronize_session": "fetch"})
 
 
 def check_revision(current: int, wanted: int | None) -> None:

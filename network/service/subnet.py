@@ -146,6 +146,7 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
     row, network = _locked(tx, actor, id, "update")
     check_revision(row.generation, revision)
     _check_lists(body)
+    before = (row.gateway_ip, row.enable_dhcp)
     _update_range(tx, row, body)
     if "host_routes" in body:
         row.host_routes = _plain_routes(body["host_routes"])
@@ -156,6 +157,7 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
         row.enable_dhcp = body["enable_dhcp"]
         tx.flush()
         sync_metadata(tx, network)
+    if (row.gateway_ip, row.enable_dhcp) != before:
         touch_ports(tx, row.id)
     row.touch()
     tx.flush()
@@ -190,7 +192,7 @@ def _free_gateway(tx: Tx, row: Subnet) -> None:
 
 
 def touch_ports(tx: Tx, subnet_id: str) -> None:
-    """Ports refer to their subnet's DHCP options: they are brought about again."""
+    """Ports refer to their subnet's DHCP options, routers' gateways to its next hop: they are brought about again."""
     ports = select(FixedIp.port_id).where(FixedIp.subnet_id == subnet_id)
     tx.execute(
         sql_update(Port).where(Port.id.in_(ports)).values(generation=Port.generation + 1),

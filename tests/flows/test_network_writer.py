@@ -310,6 +310,33 @@ def test_snat_follows_the_router(w, db, store):
     assert [key for key in store.rows if key[0] in ("NAT", "Gateway_Chassis", "Logical_Router_Static_Route")] == []
 
 
+def test_ports_follow_their_network_and_subnet(w, db, store):
+    """In the very next turn: the compare of the whole is minutes away."""
+    t, life = tenant(w), Life(db, store)
+    life.turn()
+
+    def columns(table: str) -> list[dict]:
+        return [content.columns for (name, _), (content, _) in store.rows.items() if name == table]
+
+    def enabled() -> list[bool]:
+        rows = [store.rows["Logical_Switch_Port", t[name]][0].columns["enabled"] for name in ("port", "leg")]
+        return [*rows, store.rows["Logical_Router_Port", names.router_port(t["leg"])][0].columns["enabled"]]
+
+    for up in (False, True):
+        w.api.put(f"/v2.0/networks/{t['net']}", {"network": {"admin_state_up": up}}, ok=200)
+        life.turn()
+        assert enabled() == [up, up, up]
+    [outer] = w.admin.get(f"/v2.0/subnets?network_id={t['ext']}")["subnets"]
+    pools = [{"start": "203.0.113.2", "end": "203.0.113.253"}]
+    w.admin.put(f"/v2.0/subnets/{outer['id']}", {"subnet": {"gateway_ip": "203.0.113.254", "allocation_pools": pools}}, ok=200)
+    life.turn()
+    assert [one["nexthop"] for one in columns("Logical_Router_Static_Route")] == ["203.0.113.254"]
+    w.admin.put(f"/v2.0/subnets/{outer['id']}", {"subnet": {"gateway_ip": None}}, ok=200)
+    life.turn()
+    assert columns("Logical_Router_Static_Route") == []
+    assert unsettled(db) == []
+
+
 def test_a_server_port_lives_through_the_door(w, db, store):
     """create, bind, wire, release, as compute does."""
     t, life, who = tenant(w), Life(db, store), actor()
