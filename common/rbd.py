@@ -7,7 +7,9 @@ Source: Ceph's librbd Python manual, https://docs.ceph.com/en/pacific/rbd/api/li
 from __future__ import annotations
 
 import functools
+import logging
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,11 +19,17 @@ from typing import Any, Protocol
 import rados  # type: ignore[import-not-found,unused-ignore]
 import rbd  # type: ignore[import-not-found,unused-ignore]
 
+from common.clock import Deadline
 from common.config import CONF
 
+LOG = logging.getLogger(__name__)
 MIB = 1 << 20
 PARALLEL_WRITES = 4
+# Threads wait for the first one's connection; together they must be done before a job's watchdog is.
+CONNECT_SECONDS, REFUSED_SECONDS = 10, 5.0
 NOTE = "wolke.note"
+# What the services call their images; what others put into the trash is theirs.
+OURS = re.compile(r"(volume-)?[0-9a-f-]{36}(_disk)?(\.raw)?(\.\d+)?")
 USER_NAMESPACE = rbd.RBD_SNAP_NAMESPACE_TYPE_USER
 _CLIENT = {
     # Bytes are acknowledged when the cluster has them, and an open image costs no cache of 32 MiB.
@@ -124,10 +132,10 @@ class BlockStore(Protocol):
         """Remove an image without snapshots. Raises StoreBusy, StoreNotFound."""
 
     def trash(self, pool: str, name: str) -> None:
-        """Take an image's name away; its clones live on. Raises StoreNotFound."""
+        """Take an image's name away, at once whatever its size; its clones live on. Raises StoreBusy while it is open, StoreNotFound."""
 
     def purge(self, pool: str) -> int:
-        """Remove from the trash what has no clones any more; how many images are left in it."""
+        """Remove from the trash what has no clones any more; how many of `OURS` are left in it. Takes minutes where images are large."""
 
     def names(self, pool: str) -> list[str]:
         """The names of all images of a pool, trash excluded, sorted."""
@@ -163,6 +171,22 @@ def _by_number(what: str, error: Exception) -> StoreError:
     return kinds.get(number, StoreError)(f"{what}: {error}")
 
 
+def _purged(io: Any, image_id: str, name: str) -> bool:
+    try:
+        with _translated(f"trash: {name}"):
+            rbd.RBD().trash_remove(io, image_id, False)
+    except StoreNotFound:
+        return True
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        # Held by clones, at work elsewhere, or put off by who put it there: all that is as it should be.
+        if not isinstance(error, StoreBusy) and not isinstance(error.__cause__, rbd.PermissionError):
+            LOG.warning("%s", error)
+        return False
+    return True
+
+
 class Ceph:
     """A `BlockStore` on a Ceph cluster; one connection per process, made at first use, shared by its threads."""
 
@@ -172,6 +196,8 @@ class Ceph:
         self._connections: dict[int, Any] = {}
         self._pools: dict[tuple[int, str], Any] = {}
         self._lock = threading.Lock()
+        # What a process was refused when it tried to connect, and until when it does not try again.
+        self._refused: dict[int, tuple[Deadline, str]] = {}
 
     def close(self) -> None:
         """End this process's connection."""
@@ -230,23 +256,22 @@ class Ceph:
             rbd.RBD().remove(io, name)
 
     def trash(self, pool: str, name: str) -> None:
+        # Ceph itself would take the name off an open image. Who opens it just now keeps its data: `purge` refuses what is open.
+        with self._image(pool, name, read_only=True) as image:
+            if list(image.watchers_list()):
+                raise StoreBusy(f"{pool}/{name}: is open")
         with self._pool(pool) as io, _translated(f"{pool}/{name}"):
             rbd.RBD().trash_move(io, name, 0)
 
     def purge(self, pool: str) -> int:
-        left = 0
         with self._pool(pool) as io:
             with _translated(f"trash of {pool}"):
-                entries = [(str(entry["id"]), str(entry["name"])) for entry in rbd.RBD().trash_list(io)]
-            for image_id, name in entries:
-                try:
-                    with _translated(f"trash of {pool}: {name}"):
-                        rbd.RBD().trash_remove(io, image_id, True)
-                except StoreBusy:
-                    left += 1
-                except StoreNotFound:
-                    pass
-        return left
+                found = [(str(entry["id"]), str(entry["name"])) for entry in rbd.RBD().trash_list(io)]
+            left, before = [entry for entry in found if OURS.fullmatch(entry[1])], -1
+            # What goes may have been what held another.
+            while len(left) != before:
+                before, left = len(left), [entry for entry in left if not _purged(io, *entry)]
+        return len(left)
 
     def names(self, pool: str) -> list[str]:
         with self._pool(pool) as io, _translated(pool):
@@ -291,12 +316,23 @@ class Ceph:
         # A connection does not survive a fork; the parent's is kept, so that its destructor does not run here.
         pid = os.getpid()
         if pid not in self._connections:
-            timeout = str(self._timeout)
-            conf = {**_CLIENT, "rados_mon_op_timeout": timeout, "rados_osd_op_timeout": timeout, "client_mount_timeout": timeout}
-            connection = rados.Rados(conffile=self._conf, rados_id=self._user, conf=conf)
-            connection.connect()
-            self._connections[pid] = connection
+            refused = self._refused.get(pid)
+            if refused and not refused[0].passed:
+                raise StoreUnavailable(refused[1])
+            try:
+                self._connections[pid] = self._connect()
+            except rados.Error as error:
+                # Also a cluster that does not know the user: nothing is known of any image, so nothing is "not found".
+                self._refused[pid] = Deadline(REFUSED_SECONDS), f"the cluster does not answer: {error}"
+                raise StoreUnavailable(self._refused[pid][1]) from error
         return self._connections[pid]
+
+    def _connect(self) -> Any:
+        timeout, soon = str(self._timeout), str(min(self._timeout, CONNECT_SECONDS))
+        conf = {**_CLIENT, "rados_mon_op_timeout": timeout, "rados_osd_op_timeout": timeout, "client_mount_timeout": soon}
+        connection = rados.Rados(conffile=self._conf, rados_id=self._user, conf=conf)
+        connection.connect()
+        return connection
 
 
 class _CephWriter:
@@ -349,41 +385,3 @@ class _CephWriter:
 def cluster() -> Ceph:
     """The configured cluster; one connection for all services of this process."""
     return Ceph(CONF.ceph.conf, CONF.ceph.user, timeout=CONF.ceph.timeout)
-
-
-def make_whole(blocks: BlockStore, pool: str, partial: str, name: str) -> None:
-    """Give the finished image `partial` its lasting name; one that has the name already is whole, and wins."""
-    try:
-        blocks.rename(pool, partial, name)
-    except StoreExists:
-        ensure_gone(blocks, pool, partial)
-
-
-def ensure_gone(blocks: BlockStore, pool: str, name: str) -> None:
-    """Remove an image and its snapshots; one that has clones goes to the trash, from which `purge` removes it after them.
-
-    Raises StoreBusy while it is open somewhere.
-    """
-    info = blocks.info(pool, name)
-    for snapshot in sorted(info.snapshots) if info else ():
-        try:
-            blocks.remove_snapshot(pool, name, snapshot)
-        except StoreNotFound:
-            continue
-    info = blocks.info(pool, name)
-    try:
-        if info is not None and info.cloned:
-            blocks.trash(pool, name)
-        else:
-            # Also what `info` cannot open: an image that a dying process had half made is in the directory all the same.
-            blocks.remove(pool, name)
-    except StoreNotFound:
-        return
-
-
-def ensure_snapshot(blocks: BlockStore, pool: str, name: str, snapshot: str) -> None:
-    """Take a snapshot unless it is there. Raises StoreNotFound where the image is not."""
-    try:
-        blocks.snapshot(pool, name, snapshot)
-    except StoreExists:
-        return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from common.rbd import MIB, BlockInfo, SnapshotName, StoreBusy, StoreError, StoreExists, StoreNotFound, Writer
+from common.rbd import MIB, OURS, BlockInfo, SnapshotName, StoreBusy, StoreError, StoreExists, StoreNotFound, Writer
 
 PAGE = 65536
 
@@ -72,7 +72,7 @@ class Memory:
     def __init__(self, before: Callable[[str], None] = lambda call: None) -> None:
         self.before = before
         self._images: dict[tuple[str, str], _Image] = {}
-        self._trash: dict[str, list[_Image]] = {}
+        self._trash: dict[str, list[tuple[str, _Image]]] = {}
         self._lock = threading.RLock()
         self._ids = itertools.count(1)
 
@@ -148,18 +148,21 @@ class Memory:
     def trash(self, pool: str, name: str) -> None:
         self.before("trash")
         with self._lock:
-            self._trash.setdefault(pool, []).append(self._get(pool, name))
+            image = self._get(pool, name)
+            if image.opened:
+                raise StoreBusy(f"{pool}/{name}: is open")
+            self._trash.setdefault(pool, []).append((name, image))
             del self._images[pool, name]
 
     def purge(self, pool: str) -> int:
         self.before("purge")
         with self._lock:
-            kept = [image for image in self._trash.get(pool, []) if image.snapshots]
-            for image in self._trash.get(pool, []):
-                if not image.snapshots:
-                    self._orphan(image)
-            self._trash[pool] = kept
-            return len(kept)
+            trash = self._trash.get(pool, [])
+            while gone := [entry for entry in trash if OURS.fullmatch(entry[0]) and not entry[1].snapshots]:
+                for entry in gone:
+                    trash.remove(entry)
+                    self._orphan(entry[1])
+            return sum(OURS.fullmatch(name) is not None for name, _ in trash)
 
     def names(self, pool: str) -> list[str]:
         self.before("names")

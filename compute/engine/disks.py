@@ -5,7 +5,8 @@ A disk is made as `<server id>_disk.<fence>` and renamed when it is whole, so th
 
 from __future__ import annotations
 
-from common.rbd import BlockStore, SnapshotName, StoreExists, ensure_gone, make_whole
+from common.rbd import BlockStore, SnapshotName, StoreExists
+from common.rbd_steps import ensure_gone, make_whole
 from compute.names import POOL, disk_name
 
 
@@ -50,10 +51,6 @@ class DiskStore:
         """Remove a root disk and what dying workers left beside it. Raises StoreBusy while it is open somewhere."""
         for name in self.names_of(server_id):
             ensure_gone(self.blocks, self.pool, name)
-
-    def purge(self, pool: str) -> None:
-        """Remove from the pool of the images what was kept for root disks that are gone."""
-        self.blocks.purge(pool)
 
     def names_of(self, server_id: str) -> list[str]:
         """The RBD images that belong to a server."""

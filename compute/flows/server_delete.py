@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select
 
-from common import epoch
 from common.auth import Actor
 from common.db import Tx, lock_projects, wake
 from common.errors import ApiError
@@ -22,7 +21,6 @@ from compute.engine import store_of
 from compute.models import Allocation, Host, Server
 from compute.names import host_topic
 from compute.service import actions
-from image.public import IMAGES_POOL
 from network import public as network_public
 from volume import public as volume_public
 
@@ -75,11 +73,8 @@ def release(run: Run[Server]) -> Outcome | Commit:
     pause = run.wait_out()
     if pause is not None:
         return pause
-    store = store_of(run)
     try:
-        store.ensure_gone(server.id)
-        if run.read(epoch.current).sweeping:
-            store.purge(IMAGES_POOL)
+        store_of(run).ensure_gone(server.id)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "its root disk is still open somewhere")
 

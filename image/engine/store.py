@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from common.rbd import MIB, BlockStore, StoreNotFound, Writer, ensure_gone, ensure_snapshot, make_whole
+from common.rbd import MIB, BlockStore, StoreNotFound, Writer
+from common.rbd_steps import ensure_gone, ensure_snapshot, make_whole
 from image.names import POOL, SNAPSHOT, partial_twin_name, sectors, twin_name
 
 # An image that grows is resized in steps, each of which tells the watchers.
@@ -111,13 +112,12 @@ class ImageStore:
 
     def ensure_only(self, image_id: str, *keep: str) -> None:
         """Remove whatever of an image is not in `keep`; clones of it live on. Raises StoreBusy while a writer has it open."""
-        for name in self.names_of(image_id):
-            if name not in keep:
-                ensure_gone(self.blocks, self.pool, name)
+        self.ensure_gone(*(name for name in self.names_of(image_id) if name not in keep))
 
-    def purge(self) -> None:
-        """Remove what was kept for clones that are gone."""
-        self.blocks.purge(self.pool)
+    def ensure_gone(self, *names: str) -> None:
+        """Remove RBD images of the pool; clones of them live on. Raises StoreBusy while a writer has one open."""
+        for name in names:
+            ensure_gone(self.blocks, self.pool, name)
 
     def names_of(self, image_id: str) -> list[str]:
         """The RBD images that belong to an image."""

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from common import epoch
 from common.db import Tx
 from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
@@ -39,8 +38,6 @@ def last_look(run: Run[Image]) -> Outcome | Commit:
 def _remove(run: Run[Image]) -> Outcome | None:
     try:
         store_of(run).ensure_only(run.subject_id)
-        if run.read(epoch.current).sweeping:
-            store_of(run).purge()
     except StoreBusy:
         return Wait(BUSY_SECONDS, "the data is open somewhere")
     return None

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.rbd import MIB, BlockStore, SnapshotName, StoreNotFound, ensure_gone
+from common.rbd import MIB, BlockStore, SnapshotName, StoreNotFound
+from common.rbd_steps import ensure_gone
 from compute.engine.disks import DiskStore
 from compute.names import disk_name
 

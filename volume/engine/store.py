@@ -5,7 +5,8 @@ A volume is made as `volume-<id>.<fence>` and renamed when it is whole, so that 
 
 from __future__ import annotations
 
-from common.rbd import BlockStore, SnapshotName, StoreNotFound, ensure_gone, ensure_snapshot, make_whole
+from common.rbd import BlockStore, SnapshotName, StoreNotFound
+from common.rbd_steps import ensure_gone, ensure_snapshot, make_whole
 from volume.names import POOL, snapshot_name, volume_name
 
 
@@ -75,11 +76,6 @@ class VolumeStore:
         for name in self.names_of(volume_id):
             if name != keep:
                 ensure_gone(self.blocks, self.pool, name)
-
-    def purge(self, *pools: str) -> None:
-        """Remove what was kept for clones that are gone, here and in `pools` (those of the sources)."""
-        for pool in (self.pool, *pools):
-            self.blocks.purge(pool)
 
     def names_of(self, volume_id: str) -> list[str]:
         """The RBD images that belong to a volume."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from common import epoch
 from common.db import Tx
 from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
 from common.rbd import StoreBusy
-from image.public import IMAGES_POOL
 from volume.engine import store_of
 from volume.models import Volume
 from volume.service.rows import has_snapshots
@@ -37,11 +35,8 @@ def last_look(run: Run[Volume]) -> Outcome | Commit:
 
 
 def _remove(run: Run[Volume]) -> Outcome | None:
-    store = store_of(run)
     try:
-        store.ensure_gone(run.subject_id)
-        if run.read(epoch.current).sweeping:
-            store.purge(IMAGES_POOL)
+        store_of(run).ensure_gone(run.subject_id)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "the volume is open somewhere")
     return None
