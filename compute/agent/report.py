@@ -118,13 +118,7 @@ def _fault(failure: Failure | None) -> dict[str, Any] | None:
 def _disk(disk: Disk, domain: Domain | None, asked: Asked, now: float, *, busy: bool) -> dict[str, Any]:
     seen = domain.disks.get(disk.id) if domain is not None else None
     live = seen if seen is not None and seen.live else None
-    if domain is None:
-        there = False
-    elif domain.active:
-        there = live is not None
-    else:
-        there = disk.id in domain.config_disks
-    there = there or (busy and not disk.present)
+    there = _is_there(disk, domain) or (busy and not disk.present)
     state = "refused" if detach_refused(disk, live, asked, now) else "present" if there else "absent"
     return {
         "id": disk.id,
@@ -134,6 +128,16 @@ def _disk(disk: Disk, domain: Domain | None, asked: Asked, now: float, *, busy: 
         "limits": (seen.limits if seen is not None else Limits()).as_dict(),
         "fault": _disk_fault(disk, asked.disk_failures.get(disk.id)),
     }
+
+
+def _is_there(disk: Disk, domain: Domain | None) -> bool:
+    """Whether the QEMU has the disk, or would have it when it started."""
+    if domain is None:
+        return False
+    if not domain.active:
+        return disk.id in domain.config_disks
+    seen = domain.disks.get(disk.id)
+    return seen is not None and seen.live
 
 
 def _disk_fault(disk: Disk, failure: Failure | None) -> dict[str, Any] | None:

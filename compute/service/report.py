@@ -203,39 +203,43 @@ def _moment(text: Any) -> datetime | None:
 
 def _disks(tx: Tx, rows: Mapping[str, Server], entries: Mapping[str, Json]) -> bool:
     """Attachments that the host has brought about, or cannot, and limits that it read back; whether an attachment was given up."""
-    given_up = False
     ids = sorted(entries)
     known = {item.id: item for found in volume_public.attachments_of(tx, ids).values() for item in found}
     seen = {(row.server_id, row.disk_id): row for row in tx.execute(select(ServerDisk).where(ServerDisk.server_id.in_(ids))).scalars()}
-    for server_id in ids:
-        for disk in entries[server_id].get("disks") or ():
-            attachment = known.get(disk["id"])
-            if attachment is not None:
-                _attachment(tx, attachment, disk)
-                given_up = _give_up(tx, rows[server_id], attachment, disk) or given_up
-            if attachment is not None or disk["id"] == limits.ROOT:
-                _observed(tx, server_id, disk, seen.get((server_id, disk["id"])))
+    given_up = False
+    for server_id, disk in _each_disk(entries):
+        attachment = known.get(disk["id"])
+        if attachment is not None:
+            given_up = _attachment(tx, rows[server_id], attachment, disk) or given_up
+        if attachment is not None or disk["id"] == limits.ROOT:
+            _observed(tx, server_id, disk, seen.get((server_id, disk["id"])))
     return given_up
 
 
-def _attachment(tx: Tx, item: AttachmentView, disk: Json) -> None:
+def _each_disk(entries: Mapping[str, Json]) -> list[tuple[str, Json]]:
+    return [(server_id, disk) for server_id in sorted(entries) for disk in entries[server_id].get("disks") or ()]
+
+
+def _attachment(tx: Tx, row: Server, item: AttachmentView, disk: Json) -> bool:
+    """Take over what the host says of an attachment; whether it was given up."""
     if disk["generation"] != item.generation:
-        return
-    if item.desired == "present" and disk["state"] == "present" and item.observed_generation != item.generation:
-        volume_public.attached(tx, item.id, item.generation)
-    elif item.desired == "absent" and disk["state"] == "absent":
+        return False
+    if item.desired == "present":
+        return _wished(tx, row, item, disk)
+    if disk["state"] == "absent":
         volume_public.detached(tx, item.id)
         tx.execute(delete(ServerDisk).where(ServerDisk.disk_id == item.id))
-    elif item.desired == "absent" and disk["state"] == "refused":
+    elif disk["state"] == "refused":
         volume_public.refused(tx, item.id, "The guest did not let go of the disk in time.")
+    return False
 
 
-def _give_up(tx: Tx, row: Server, item: AttachmentView, disk: Json) -> bool:
-    """Wish away what was never in place and fails on the host again and again, so that the volume is free for another."""
-    fault = disk.get("fault")
-    if fault is None or disk["generation"] != item.generation or (item.desired, disk["state"]) != ("present", "absent"):
-        return False
-    if item.attached_at is not None or fault.get("tries", 0) < ATTACH_TRIES:
+def _wished(tx: Tx, row: Server, item: AttachmentView, disk: Json) -> bool:
+    """An attachment that is in place, or was never and fails on the host again and again: then its volume is free for another."""
+    if disk["state"] == "present" and item.observed_generation != item.generation:
+        volume_public.attached(tx, item.id, item.generation)
+    fault = disk.get("fault") or {}
+    if disk["state"] != "absent" or item.attached_at is not None or fault.get("tries", 0) < ATTACH_TRIES:
         return False
     volume_public.detach(tx, item.id)
     message = f"Volume {item.volume_id} could not be attached: {fault['message']}"
