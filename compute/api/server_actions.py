@@ -64,8 +64,9 @@ def get_console_output(request: Request) -> Json:
     """The last lines of the serial console's log; all that is kept without a length, or with -1."""
     given = (request.body["os-getConsoleOutput"] or {}).get("length")
     length = int(given) if given is not None and int(given) >= 0 else None
-    question = request.read(lambda tx: console.ask(tx, request.actor, request.path["server_id"], length))
-    return {"output": console.wait(request.read, question)}
+    with console.seat():
+        question = request.read(lambda tx: console.ask(tx, request.actor, request.path["server_id"], length))
+        return {"output": console.wait(request.read, question)}
 
 
 @operation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -249,6 +250,45 @@ def test_console_output_is_a_question_to_the_host(cloud: World, monkeypatch: pyt
     monkeypatch.setattr(console, "ANSWER_SECONDS", 0.0)
     assert "did not answer" in cloud.act(server_id, "os-getConsoleOutput", {}, ok=503)
     cloud.act("5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f", "os-getConsoleOutput", {}, ok=404)
+
+
+def test_console_output_holds_no_more_than_its_share_of_the_threads(cloud: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from common.config import CONF
+    from compute.service import console
+
+    server_id, agent = cloud.active(), cloud.agents[0]
+    share = max(1, CONF.api.threads // 4)
+    refused: list[str] = []
+
+    def another_asks(pause: float) -> None:
+        refused.append(cloud.act(server_id, "os-getConsoleOutput", {}, ok=503))
+        agent.report(answers=[{"id": item["id"], "output": "x", "error": None} for item in agent.pull()["questions"]])
+
+    monkeypatch.setattr(console.time, "sleep", another_asks)
+    with ExitStack() as others:
+        for _ in range(share - 1):
+            others.enter_context(console.seat())
+        assert cloud.act(server_id, "os-getConsoleOutput", {}, ok=200) == {"output": "x"}
+    assert len(refused) == 1
+    assert "Too many requests" in refused[0]
+    monkeypatch.setattr(console, "ANSWER_SECONDS", 0.0)
+    for _ in range(share + 1):  # a seat is given back whatever came of it
+        assert "did not answer" in cloud.act(server_id, "os-getConsoleOutput", {}, ok=503)
+
+
+def test_console_output_of_a_host_that_is_down_is_refused_at_once(cloud: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlalchemy import update
+
+    from compute.service import console
+
+    server_id = cloud.active()
+    cloud.db.run(lambda tx: tx.execute(update(Host).values(seen_at=None)))
+
+    def waited(pause: float) -> None:
+        raise AssertionError("it waited")
+
+    monkeypatch.setattr(console.time, "sleep", waited)
+    assert "host does not answer" in cloud.act(server_id, "os-getConsoleOutput", {}, ok=503)
 
 
 def test_limits_are_changed_on_the_running_server_and_read_back(cloud: World) -> None:
