@@ -186,6 +186,43 @@ def test_a_guest_that_holds_connections_gets_no_more_and_is_cut(
     assert get(address, "/latest/user-data") == (200, SCRIPT)
 
 
+def test_guests_that_hold_all_they_may_keep_no_other_waiting() -> None:
+    pool = Pool(lambda network_id, ip, mac: GUEST)
+    held = []
+    for number in range(metadata_server.WORKERS // 2 - 1):
+        for _ in range(8):
+            client, server_side = socket.socketpair()
+            held.append(client)
+            pool.take(NETWORK, f"10.0.1.{number}", server_side)
+    assert sum(pool._of.values()) < metadata_server.WORKERS - 1
+    client, server_side = socket.socketpair()
+    client.settimeout(5)
+    client.sendall(b"GET /latest/meta-data/local-ipv4 HTTP/1.0\r\n\r\n")
+    pool.take(NETWORK, "10.0.0.11", server_side)
+    assert client.recv(100).startswith(b"HTTP/1.0 200")
+    for sock in (*held, client):
+        sock.close()
+
+
+def test_a_connection_that_waits_for_a_thread_is_not_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata_server, "WORKERS", 1)
+    pool = Pool(lambda network_id, ip, mac: GUEST)
+    holder, first = socket.socketpair()
+    pool.take(NETWORK, "10.0.1.1", first)
+    while not pool._open:
+        time.sleep(0.01)
+    client, second = socket.socketpair()
+    client.settimeout(5)
+    client.sendall(b"GET /latest/meta-data/local-ipv4 HTTP/1.0\r\n\r\n")
+    pool.take(NETWORK, "10.0.0.11", second)
+    with monkeypatch.context() as now:
+        now.setattr(metadata_server, "REQUEST_S", 0.0)
+        pool.end_slow()  # cuts the holder, not the one that has had no thread yet
+    assert client.recv(100).startswith(b"HTTP/1.0 200")
+    for sock in (holder, client):
+        sock.close()
+
+
 def test_the_senders_mac_is_that_of_the_first_frame() -> None:
     with _listen(("127.0.0.1", 0)) as sock, socket.create_connection(sock.getsockname()) as client:
         accepted, _ = sock.accept()
