@@ -95,7 +95,7 @@ def test_one_that_fails_does_not_keep_the_others(ceph: Ceph, monkeypatch: pytest
             purged(self, io, image_id, force)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ours.rbd, "RBD", Broken)
+        patch.setattr(rbd, "RBD", Broken)
         assert ceph.purge(POOL) == 1
     assert broken[0] in caplog.text
     assert set(trash(ceph)) & set(names) == {broken[0]}
