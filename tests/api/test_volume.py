@@ -11,7 +11,7 @@ import pytest
 
 from common.db import Database
 from common.errors import BadRequest
-from common.rbd import BlockStore
+from common.rbd import BlockStore, StoreFull
 from common.rbd_memory import Memory
 from image.models import Image
 from image.names import SNAPSHOT
@@ -331,6 +331,26 @@ def test_actions(api: Client, blocks: Memory, work: Callable[[], int]) -> None:
     api.delete(f"/v3/volumes/{volume_id}", ok=400)
     action(api.as_("admin"), volume_id, "os-force_delete")
     assert work() == 0
+
+
+def test_a_volume_whose_extend_failed_can_be_extended_again(
+    api: Client, blocks: Memory, work: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(pool: str, name: str, size: int) -> None:
+        raise StoreFull(f"{pool}/{name}: the pool is full")
+
+    volume_id = make(api)["id"]
+    work()
+    with monkeypatch.context() as patch:
+        patch.setattr(blocks, "resize", full)
+        action(api, volume_id, "os-extend", new_size=3)
+        work()
+    assert shown(api, volume_id)["status"] == "error"
+    action(api.as_("admin"), volume_id, "os-reset_status", status="available")
+    action(api, volume_id, "os-extend", new_size=4)
+    assert shown(api, volume_id)["status"] == "extending"
+    assert work() == 0
+    assert shown(api, volume_id)["status"] == "available"
 
 
 def test_metadata(api: Client) -> None:

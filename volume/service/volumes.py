@@ -206,7 +206,7 @@ def extend(tx: Tx, actor: Actor, volume_id: str, size_gib: int) -> None:
             f"extended: {size_gib})."
         )
     quotas.check(tx, project_id, gigabytes=size_gib - volume.size_gib, volume_size=size_gib)
-    volume.size_gib, volume.label = size_gib, None
+    volume.size_gib, volume.label, volume.fault = size_gib, None, None
     volume.touch()
     jobs.enqueue(tx, volume_extend.FLOW, volume.id, actor=actor.user_id, project_id=project_id)
 
