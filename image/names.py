@@ -15,6 +15,12 @@ def data_name(image_id: str, upload: int) -> str:
     return image_id if upload <= 1 else f"{image_id}.{upload}"
 
 
+def upload_of(image_id: str, name: str) -> int | None:
+    """The number of the upload whose data the RBD image `name` holds; None where it is not data of the image."""
+    number = name.removeprefix(f"{image_id}.")
+    return 1 if name == image_id else int(number) if number != name and number.isdecimal() else None
+
+
 def twin_name(image_id: str) -> str:
     """The RBD image that a boot clones when the data is not raw."""
     return f"{image_id}.raw"

@@ -17,7 +17,7 @@ from common.rbd import StoreBusy
 from image.engine import store_of
 from image.engine.convert import Converter
 from image.models import Image
-from image.names import data_name, twin_name
+from image.names import twin_name, upload_of
 
 FLOW = Flow("image.data", Image, deadline=timedelta(days=1))
 LOOK_SECONDS = 30.0
@@ -32,9 +32,7 @@ def start(run: Run[Image]) -> Outcome | Commit:
     image = run.subject
     if image is None or image.desired == "absent":
         return Done()
-    if image.data is None and run.read(lambda tx: _uploading(tx, run.subject_id)):
-        return Wait(LOOK_SECONDS, "the data is being uploaded")
-    pause = _sweep(run, image)
+    pause = _upload_pause(run, image) or _sweep(run, image)
     if pause is not None:
         return pause
     if image.data is None:
@@ -44,22 +42,35 @@ def start(run: Run[Image]) -> Outcome | Commit:
     return Goto("convert", {"target": None, "attempts": 0})
 
 
+def _upload_pause(run: Run[Image], image: Image) -> Outcome | None:
+    """Nothing is swept while an upload may still end well, or has ended since the row was read. An upload that is dead stays so."""
+    if image.data is not None:
+        return None
+    now = run.read(lambda tx: tx.execute(select(Image.data, Image.uploading).where(Image.id == image.id)).one_or_none())
+    if now is None or now.data is not None:
+        return Goto(START)
+    return Wait(LOOK_SECONDS, "the data is being uploaded") if now.uploading else None
+
+
 def _sweep(run: Run[Image], image: Image) -> Wait | None:
     """Remove what the row does not name; or why that must wait."""
-    store, kept = store_of(run), _wanted(image)
-    if set(store.names_of(image.id)) - set(kept) and not run.read(epoch.current).sweeping:
+    store = store_of(run)
+    extra = [name for name in store.names_of(image.id) if not _wanted(image, name)]
+    if extra and not run.read(epoch.current).sweeping:
         reason = "the database is another one than before: nothing is swept until an operator says so"
         return None if image.data else Wait(LOOK_SECONDS, reason)
     try:
-        store.ensure_only(image.id, *kept)
+        store.ensure_gone(*extra)
     except StoreBusy:
         return Wait(BUSY_SECONDS, "what an upload or a conversion left is still open")
     return None
 
 
-def _wanted(image: Image) -> list[str]:
-    """What is not swept: the data and its twin, or else what the next upload may be writing by now."""
-    return [image.data, twin_name(image.id)] if image.data else [data_name(image.id, image.upload + 1)]
+def _wanted(image: Image, name: str) -> bool:
+    """What is not swept: the data and its twin, or else what uploads begun since may be writing by now."""
+    if image.data:
+        return name in (image.data, twin_name(image.id))
+    return (upload_of(image.id, name) or 0) > image.upload
 
 
 def _uploading(tx: Tx, image_id: str) -> bool:

@@ -136,16 +136,24 @@ def _mine(ticket: Ticket) -> Any:
 
 
 def _keep(tx: Tx, ticket: Ticket) -> None:
-    kept = _mine(ticket).where(Image.desired == "present").values(upload_until=_end())
+    # One that is taken for dead stays dead: its bytes may be swept by now.
+    kept = _mine(ticket).where(Image.desired == "present", Image.upload_until > clock()).values(upload_until=_end())
     if not cast("CursorResult[Any]", tx.execute(kept)).rowcount:
-        raise Gone(f"Image {ticket.image_id} was deleted, or taken by another upload, while its data was uploaded.")
+        raise _gone(ticket)
+
+
+def _gone(ticket: Ticket) -> Gone:
+    return Gone(f"Image {ticket.image_id} was deleted, changed, or taken by another upload, or the upload stood still for too long.")
 
 
 def _finish(tx: Tx, ticket: Ticket, received: Received) -> None:
     statement = select(Image).where(Image.id == ticket.image_id).with_for_update(of=Image).execution_options(populate_existing=True)
     image = tx.execute(statement).scalar_one_or_none()
     if image is None or image.desired != "present" or image.upload != ticket.upload or image.data is not None:
-        raise Gone(f"Image {ticket.image_id} was deleted, or taken by another upload, while its data was uploaded.")
+        raise _gone(ticket)
+    alive = tx.execute(select(Image.uploading).where(Image.id == ticket.image_id)).scalar()
+    if not alive or image.disk_format != ticket.disk_format:
+        raise _gone(ticket)
     image.data, image.upload_until, image.fault = ticket.data, None, None
     image.size, image.virtual_size = received.size, received.virtual_size
     image.checksum, image.hash_value = received.md5, received.sha512

@@ -101,10 +101,12 @@ def set_attribute(image: Image, name: str, value: Any) -> None:
         allowed = FORMATS if name == "disk_format" else CONTAINERS
         if value is not None and value not in allowed:
             raise BadRequest(f"Invalid {name} '{value}' for image. It must be one of {', '.join(allowed)}.")
-        if image.upload and value != getattr(image, name):
+        if (image.data is not None or image.uploading) and value != getattr(image, name):
             raise Forbidden(f"Attribute {name} can be replaced only for a queued image.")
     if name == "visibility" and value not in VISIBILITIES:
         raise BadRequest(f"Invalid visibility {value!r}; it must be one of {', '.join(VISIBILITIES)}.")
+    if name == "owner" and value is None:
+        raise BadRequest("An image needs an owner.")
     if name == "tags":
         value = sorted(set(value))
     setattr(image, COLUMNS.get(name, name), value)

@@ -369,3 +369,85 @@ def test_tags_schemas_and_names_that_are_no_ids(api: Client) -> None:
 def test_the_owner_is_the_tokens_project(api: Client) -> None:
     assert make(api)["owner"] == PROJECT
     assert api.as_("admin").post("/v2/images", {"owner": OTHER_PROJECT}, ok=201)["owner"] == OTHER_PROJECT
+
+
+def test_an_upload_that_stood_still_stays_dead(api: Client, db: Database, store: ImageStore, work: Callable[[], int]) -> None:
+    import io
+
+    from common.errors import Gone
+    from image.service import data
+    from tests.support.api import actor
+
+    expire = "UPDATE image.image SET upload_until = common.now() - interval '1 second'"
+    made = make(api)
+    ticket = db.run(lambda tx: data.begin(tx, actor(), made["id"]))
+    db.run(lambda tx: tx.execute(text(expire)))
+    with pytest.raises(Gone):
+        db.run(lambda tx: data._keep(tx, ticket))
+
+    class Slow(io.BytesIO):
+        """Its last byte comes when the job has swept the others."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            piece = super().read(size)
+            if not piece:
+                db.run(lambda tx: tx.execute(text(expire)))
+                work()
+            return piece
+
+    db.run(lambda tx: tx.execute(text("UPDATE image.image SET upload_until = NULL")))
+    ticket = db.run(lambda tx: data.begin(tx, actor(), made["id"]))
+    with pytest.raises(Gone):
+        data.receive(db, ticket, Slow(b"too late"), 8)
+    assert api.get(f"/v2/images/{made['id']}")["status"] == "queued"
+    assert work() == 0
+    assert store.names_of(made["id"]) == []
+
+
+def test_a_sweep_takes_nothing_of_an_upload_that_ended_since_the_row_was_read(
+    api: Client, db: Database, store: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from image.models import Image
+
+    made, look = make(api), image_data._upload_pause
+    put(api, made["id"], b"whole")
+
+    def stale(run: Any, row: Any) -> Any:
+        monkeypatch.undo()
+        return look(run, Image(id=row.id, upload=row.upload))
+
+    monkeypatch.setattr(image_data, "_upload_pause", stale)
+    run_jobs(db, FLOWS, (BlockStore, store.blocks), (Converter, FakeConverter(store)), most=3)
+    assert store.names_of(made["id"]) == [made["id"]]
+
+
+def test_a_sweep_takes_nothing_of_uploads_begun_since(db: Database) -> None:
+    from image.models import Image
+
+    row = Image(id=str(uuid.uuid4()), upload=2)
+    wanted = {name: image_data._wanted(row, f"{row.id}{name}") for name in ("", ".2", ".3", ".4", ".raw", ".raw.7")}
+    assert [name for name, kept in wanted.items() if kept] == [".3", ".4"]
+
+
+def test_a_refused_upload_does_not_freeze_the_format(api: Client, db: Database) -> None:
+    from common.errors import Gone
+    from image.service import data
+    from tests.support.api import actor
+
+    made = make(api)
+    put(api, made["id"], tiny_qcow2(1 << 20), ok=400)
+    patched(api, made["id"], {"op": "replace", "path": "/disk_format", "value": "qcow2"})
+    put(api, made["id"], tiny_qcow2(1 << 20))
+    other = make(api)
+    ticket = db.run(lambda tx: data.begin(tx, actor(), other["id"]))
+    patched(api, other["id"], {"op": "replace", "path": "/disk_format", "value": "qcow2"}, ok=403)
+    db.run(lambda tx: tx.execute(text("UPDATE image.image SET disk_format = 'qcow2' WHERE data IS NULL")))
+    with pytest.raises(Gone):
+        db.run(lambda tx: data._finish(tx, ticket, data.Received(1, 1, "m", "s")))
+
+
+def test_an_image_keeps_an_owner(api: Client) -> None:
+    made = make(api)
+    answer = patched(api.as_("admin"), made["id"], {"op": "replace", "path": "/owner", "value": None}, ok=400)
+    assert "An image needs an owner." in answer.text
+    assert patched(api.as_("admin"), made["id"], {"op": "replace", "path": "/owner", "value": OTHER_PROJECT})["owner"] == OTHER_PROJECT
