@@ -46,6 +46,7 @@ CEPH = [
 ]
 IMAGE = [
     cfg.IntOpt("upload_timeout", default=300, min=1, help="Seconds without progress after which an upload is taken for dead."),
+    cfg.IntOpt("max_size", default=1024, min=1, help="GiB that an image's data, and the disk inside of it, have at the most."),
 ]
 OVN = [
     cfg.StrOpt("northbound", default="unix:/var/run/ovn/ovnnb_db.sock", help="OVN's northbound database."),

@@ -17,13 +17,14 @@ from common.rbd import Ceph, StoreError
 from image.engine.store import ImageStore
 
 LOG = logging.getLogger(__name__)
+CONVERT_SECONDS = 4 * 3600.0
 
 
 class Converter:
-    """Runs up to `at_once` conversions of this process; they die with it."""
+    """Runs up to `at_once` conversions of this process, for `seconds` each; they die with it."""
 
-    def __init__(self, store: ImageStore, *, at_once: int = 2) -> None:
-        self.store = store
+    def __init__(self, store: ImageStore, *, at_once: int = 2, seconds: float = CONVERT_SECONDS) -> None:
+        self.store, self.seconds = store, seconds
         self._slots = threading.Semaphore(at_once)
 
     def begin(self, source: str, target: str) -> bool:
@@ -64,8 +65,12 @@ class Converter:
         arguments = [sys.executable, "-P", "-m", "image.engine.qemu_img", conf, user, self.store.pool, source, target]
         environment = {**os.environ, "WOLKE_PARENT": str(os.getpid())}
         with tempfile.TemporaryFile() as errors:
-            done = subprocess.run(
-                arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=environment, check=False
-            )
+            try:
+                done = subprocess.run(
+                    arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=environment, check=False,
+                    timeout=self.seconds,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                return 1, f"it was not done after {self.seconds:g} s"
             errors.seek(0)
             return done.returncode, errors.read()[-500:].decode(errors="replace").strip()

@@ -24,7 +24,7 @@ from image.flows import image_data
 from image.models import Image
 from image.names import data_name
 from image.service import images
-from image.service.guard import Guard
+from image.service.guard import Guard, most
 
 PIECE = 4 * MIB
 KEEP_SECONDS = 10.0
@@ -78,6 +78,7 @@ def receive(db: Database, ticket: Ticket, stream: BinaryIO, expected: int | None
     Raises BadRequest for bytes that are not the image that was declared, or too few; Gone when the image was deleted meanwhile.
     """
     try:
+        _check_size(expected or 0)
         with _refusals():
             received = _store(ticket, _pieces(stream, expected, lambda: db.run(lambda tx: _keep(tx, ticket))), expected)
         db.run(lambda tx: _finish(tx, ticket, received))
@@ -100,7 +101,7 @@ def _store(ticket: Ticket, pieces: Iterator[bytes], expected: int | None) -> Rec
 
 
 def _pieces(stream: BinaryIO, expected: int | None, keep: Callable[[], None]) -> Iterator[bytes]:
-    """The body in pieces; every few seconds with one the image is kept. Raises BadRequest when it ends too early."""
+    """The body in pieces; every few seconds with one the image is kept. Raises BadRequest when it ends too early, TooLarge."""
     due, size = Deadline(KEEP_SECONDS), 0
     while True:
         try:
@@ -110,12 +111,18 @@ def _pieces(stream: BinaryIO, expected: int | None, keep: Callable[[], None]) ->
         if not piece:
             break
         size += len(piece)
+        _check_size(size)
         yield piece
         if due.passed:
             keep()
             due = Deadline(KEEP_SECONDS)
     if expected is not None and size < expected:
         raise BadRequest(f"The upload broke off after {size} of {expected} bytes.")
+
+
+def _check_size(size: int) -> None:
+    if size > most():
+        raise TooLarge(f"The image data has {size} bytes or more; the limit is {most()}.")
 
 
 def _drain(stream: BinaryIO) -> None:

@@ -9,11 +9,12 @@ import io
 
 from oslo_utils.imageutils.format_inspector import ImageFormatError, InspectWrapper, QcowInspector, SafetyCheckFailed
 
+from common.config import CONF
 from common.errors import BadRequest
 
 # What the inspector may call the bytes of a declared format. A partition table does not make a raw disk anything else.
 ACCEPTED = {"raw": ("raw", "gpt"), "qcow2": ("qcow2",)}
-MAX_VIRTUAL_SIZE = 64 << 40
+GIB = 1 << 30
 QCOW2_CRYPT_METHOD = slice(32, 36)
 
 
@@ -74,8 +75,13 @@ class Guard:
         if any(found.region("header").data[QCOW2_CRYPT_METHOD]):
             raise BadRequest("Image content is refused: encrypted qcow2 images cannot be used.")
         self._virtual_size = found.virtual_size
-        if not 0 < self._virtual_size <= MAX_VIRTUAL_SIZE:
-            raise BadRequest(f"Image content is refused: its disk of {self._virtual_size} bytes is not between 1 and {MAX_VIRTUAL_SIZE}.")
+        if not 0 < self._virtual_size <= most():
+            raise BadRequest(f"Image content is refused: its disk of {self._virtual_size} bytes is not between 1 and {most()}.")
+
+
+def most() -> int:
+    """Bytes that an image's data, and the disk inside of it, have at the most."""
+    return int(CONF.image.max_size) * GIB
 
 
 class _Source(io.RawIOBase):

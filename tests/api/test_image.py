@@ -451,3 +451,21 @@ def test_an_image_keeps_an_owner(api: Client) -> None:
     answer = patched(api.as_("admin"), made["id"], {"op": "replace", "path": "/owner", "value": None}, ok=400)
     assert "An image needs an owner." in answer.text
     assert patched(api.as_("admin"), made["id"], {"op": "replace", "path": "/owner", "value": OTHER_PROJECT})["owner"] == OTHER_PROJECT
+
+
+def test_data_has_a_most(db: Database, api: Client, store: ImageStore, work: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    from common.errors import TooLarge
+    from image.service import data, guard
+    from tests.support.api import actor
+
+    monkeypatch.setattr(guard, "GIB", 1)
+    image_id = make(api)["id"]
+    for body, expected in ((b"", 1025), (b"x" * 1025, None)):
+        ticket = db.run(lambda tx: data.begin(tx, actor(), image_id))
+        with pytest.raises(TooLarge):
+            data.receive(db, ticket, io.BytesIO(body), expected)
+    put(api, image_id, b"x" * 1024)
+    assert work() == 0
+    assert store.names_of(image_id) == [f"{image_id}.3"]

@@ -161,6 +161,14 @@ def test_qemu_img_says_why_it_failed(ceph: Ceph, image_id: str) -> None:
     store.ensure_only(image_id)
 
 
+def test_a_conversion_has_a_deadline(ceph: Ceph, image_id: str) -> None:
+    store = ImageStore(ceph)
+    put(store, image_id, b"QFI\xfb" + bytes(600))
+    assert Converter(store, seconds=0.01).begin(image_id, store.prepare_twin(image_id, 1, MIB))
+    assert "not done after 0.01 s" in settled(store, image_id, 1).failure
+    store.ensure_only(image_id)
+
+
 def test_a_converter_takes_no_more_than_it_is_allowed(ceph: Ceph, image_id: str) -> None:
     store = ImageStore(ceph)
     assert not Converter(store, at_once=0).begin(image_id, "anything")
