@@ -98,11 +98,7 @@ def refuse_read_only(names: Mapping[str, Any]) -> None:
 def set_attribute(image: Image, name: str, value: Any) -> None:
     """Set one of SETTABLE. Raises BadRequest for a value that cannot be, Forbidden for one that cannot change any more."""
     if name in ("disk_format", "container_format"):
-        allowed = FORMATS if name == "disk_format" else CONTAINERS
-        if value is not None and value not in allowed:
-            raise BadRequest(f"Invalid {name} '{value}' for image. It must be one of {', '.join(allowed)}.")
-        if (image.data is not None or image.uploading) and value != getattr(image, name):
-            raise Forbidden(f"Attribute {name} can be replaced only for a queued image.")
+        _check_format(image, name, value)
     if name == "visibility" and value not in VISIBILITIES:
         raise BadRequest(f"Invalid visibility {value!r}; it must be one of {', '.join(VISIBILITIES)}.")
     if name == "owner" and value is None:
@@ -110,6 +106,14 @@ def set_attribute(image: Image, name: str, value: Any) -> None:
     if name == "tags":
         value = sorted(set(value))
     setattr(image, COLUMNS.get(name, name), value)
+
+
+def _check_format(image: Image, name: str, value: Any) -> None:
+    allowed = FORMATS if name == "disk_format" else CONTAINERS
+    if value is not None and value not in allowed:
+        raise BadRequest(f"Invalid {name} '{value}' for image. It must be one of {', '.join(allowed)}.")
+    if (image.data is not None or image.uploading) and value != getattr(image, name):
+        raise Forbidden(f"Attribute {name} can be replaced only for a queued image.")
 
 
 def check_sizes(image: Image) -> None:
