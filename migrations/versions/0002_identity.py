@@ -51,7 +51,12 @@ def _moment(name: str, *, now: bool = False, null: bool = False) -> sa.Column:
 
 
 def _guarded() -> tuple[sa.Column, ...]:
-    return _flag("enabled", "true"), sa.Column("epoch", sa.BigInteger(), nullable=False, server_default="1"), _json("options"), _json("extra")
+    return (
+        _flag("enabled", "true"),
+        sa.Column("epoch", sa.BigInteger(), nullable=False, server_default="1"),
+        _json("options"),
+        _json("extra"),
+    )
 
 
 def _create(name: str, *parts: sa.schema.SchemaItem) -> None:
