@@ -167,7 +167,7 @@ def until_idle(db, scenario, worker, steps, paused):
             steps.jump(LEASE + 35)
 
 
-def test_sigkill_at_every_line(kind, postgres, db, steps, record_property, capsys):
+def test_sigkill_at_every_line(kind, postgres, db, steps, record_property):
     """A child is killed at a line; time passes; another worker ends the work, and nothing is stuck, leaked or doubled."""
     lines = stretches(kind, postgres)
     points = [(stretch, line) for stretch, count in enumerate(lines) for line in range(1, count + 1)]
@@ -187,8 +187,7 @@ def test_sigkill_at_every_line(kind, postgres, db, steps, record_property, capsy
             other_steps.jump(LEASE + 1)
             drain(other, scenario, kernel(other, scenario, pairs), other_steps)
             over(other, scenario)
-    with capsys.disabled():
-        print(f"\n{kind.name}: {len(tried)} kill points tried of {len(points)} known (seed {SEED})")
+    record_property("kill points", f"{kind.name}: {len(tried)} kill points tried of {len(points)} known (seed {SEED})")
 
 
 def stretches(kind, postgres):
