@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.cloud import STATE, Cli, eventually, hosts, on_host, run, service_pid, sql, virsh
 
 SEED = int(os.environ.get("WOLKE_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-EACH_RUN = 4
+EACH_RUN = 3
 
 
 def supervised() -> list[str]:

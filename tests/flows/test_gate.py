@@ -31,7 +31,7 @@ from tests.flows.gate import (
 
 ALL = os.environ.get("WOLKE_GATE") == "all"
 SEED = int(os.environ.get("WOLKE_GATE_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-SAMPLE = int(os.environ.get("WOLKE_GATE_SAMPLE", "12"))
+SAMPLE = int(os.environ.get("WOLKE_GATE_SAMPLE", "8"))
 SCENARIOS = scenarios.every()
 
 pytestmark = pytest.mark.parametrize("kind", SCENARIOS, ids=lambda kind: kind.name)
