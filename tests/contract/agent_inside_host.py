@@ -129,7 +129,7 @@ class Cloud:
         return self.last()
 
     def ready(self, times: int = 1) -> str:
-        wait_for(lambda: self.console().count("guest: READY") >= times, 60)
+        wait_for(lambda: len(re.findall(r"guest: READY .*uptime=", self.console())) >= times, 60)  # the whole line
         return self.console()
 
     def console(self) -> str:
