@@ -211,9 +211,21 @@ def test_audit_row_is_written_with_the_change(api, db):
     assert (row.action, row.project_id) == ("toy:create", "1" * 32)
 
 
-def test_a_value_that_the_database_does_not_hold_is_the_clients_fault(api, db):
+def test_bound_values_are_not_told_in_errors(db):
     from sqlalchemy import text
+    from sqlalchemy.exc import ProgrammingError
 
-    with pytest.raises(Exception) as refused:
-        db.run(lambda tx: tx.execute(text("SELECT :n ::varchar(3)::int"), {"n": "secret-value"}))
-    assert "[parameters" not in str(refused.value) or "hidden" in str(refused.value)
+    with pytest.raises(ProgrammingError) as refused:
+        db.run(lambda tx: tx.execute(text("SELECT :n FROM nowhere"), {"n": "hash-of-somebody"}))
+    assert "hash-of-somebody" not in str(refused.value)
+
+
+def test_what_the_database_cannot_hold_is_400_and_its_absence_503():
+    from sqlalchemy.exc import DataError, OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    from common.api.app import _refusal
+
+    assert _refusal(DataError("", {}, ValueError())).status == 400
+    assert _refusal(OperationalError("", {}, ValueError())).status == 503
+    assert _refusal(PoolTimeout()).status == 503

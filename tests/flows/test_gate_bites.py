@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import Done, Kernel, queue
+from common.jobs import Done, queue
 from tests.flows import test_gate as gate
 from tests.flows.gate import SteppingClock
-from tests.flows.toy_scenarios import MAKE, SCRAP, Make, Scrap
+from tests.flows.toy_scenarios import SCRAP, Make, Scrap
 
 
 @pytest.fixture
@@ -67,8 +67,3 @@ def test_a_done_that_ignores_the_generation_is_found(monkeypatch, postgres, db, 
     monkeypatch.setattr("common.jobs.kernel._settle", lambda run, subject: Done())
     with pytest.raises(AssertionError):
         gate.test_an_edit_between_any_two_steps(Make, postgres, db, steps)
-
-
-def test_the_toy_flows_are_as_they_were():
-    assert MAKE.steps["paint"]
-    assert Kernel._commit
