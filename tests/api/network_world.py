@@ -9,6 +9,8 @@ from common.db import Database
 from network.api import SERVICE
 from tests.support.api import OTHER_PROJECT, PROJECT, Client, Tokens, client
 
+CIDR, POOL = "10.0.0.0/24", {"start": "10.0.0.101", "end": "10.0.0.199"}
+
 
 @dataclass
 class World:
@@ -22,7 +24,10 @@ class World:
     def network(self, name: str = "net", by: Client | None = None, **more: Any) -> Any:
         return (by or self.api).post("/v2.0/networks", {"network": {"name": name, **more}}, ok=201)["network"]
 
-    def subnet(self, network_id: str, cidr: str = "10.0.0.0/24", by: Client | None = None, **more: Any) -> Any:
+    def subnet(self, network_id: str, cidr: str = CIDR, by: Client | None = None, **more: Any) -> Any:
+        """Given CIDR, its pool leaves the addresses that tests ask for by name to them."""
+        if cidr == CIDR:
+            more = {"allocation_pools": [POOL], **more}
         body = {"subnet": {"network_id": network_id, "ip_version": 4, "cidr": cidr, **more}}
         return (by or self.api).post("/v2.0/subnets", body, ok=201)["subnet"]
 

@@ -191,13 +191,14 @@ def volume_type(tx: Any) -> str:
     return str(found)
 
 
-def add_network(db: Database, name: str, project: str = PROJECT, cidr: str = "10.0.0.0/24", **more: Any) -> str:
-    """A network with one subnet; its id."""
+def add_network(db: Database, name: str, project: str = PROJECT, **more: Any) -> str:
+    """A network with one subnet, 10.0.0.0/24, whose pool leaves the addresses up to .100 to who asks for one; its id."""
+    subnet = {"ip_version": 4, "cidr": "10.0.0.0/24", "allocation_pools": [{"start": "10.0.0.101", "end": "10.0.0.254"}]}
     who = actor("admin", project)
 
     def add(tx: Any) -> str:
         made = networks.create(tx, who, {"name": name, **more})
-        subnets.create(tx, who, {"network_id": made.id, "ip_version": 4, "cidr": cidr})
+        subnets.create(tx, who, {"network_id": made.id, **subnet})
         return made.id
 
     return db.run(add)
