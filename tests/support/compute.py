@@ -174,8 +174,8 @@ class World:
 
         return self.db.run(add)
 
-    def network(self, name: str, project: str = PROJECT, cidr: str = "10.9.0.0/24", **more: Any) -> str:
-        return add_network(self.db, name, project, cidr, **more)
+    def network(self, name: str, project: str = PROJECT, **more: Any) -> str:
+        return add_network(self.db, name, project, **more)
 
 
 def volume_type(tx: Any) -> str:
