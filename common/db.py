@@ -174,9 +174,11 @@ def wake(tx: Tx, *topics: str) -> None:
 
 
 def lock_projects(tx: Tx, *project_ids: str) -> None:
-    """Hold the quota locks of these projects to the end of the transaction. Always the first lock that a transaction takes."""
-    for project_id in sorted(set(project_ids)):
-        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": "project:" + project_id})
+    """Hold the quota locks of these projects to the end of the transaction. Always the first lock that a transaction takes; never in a savepoint."""
+    held: set[str] = tx.info.setdefault("projects", set())
+    for project_id in sorted(set(project_ids) - held):
+        lock_name(tx, "project:" + project_id)
+        held.add(project_id)
 
 
 def lock_name(tx: Tx, name: str) -> None:

@@ -144,8 +144,8 @@ def create_port(
     security_groups: Sequence[str] | None = None,
     name: str = "",
     mac: str | None = None,
-) -> PortView:
-    """A port that goes with its device. `fixed_ips`: [{"subnet_id", "ip_address"}], either; `security_groups`: ids, None the default group.
+) -> str:
+    """A port that goes with its device; its id. `fixed_ips`: [{"subnet_id", "ip_address"}], either; `security_groups`: ids, None the default group.
 
     Raises NotFound (network, subnet, group), Forbidden, OverQuota, BadRequest, Conflict (address in use, none left).
     """
@@ -160,11 +160,10 @@ def create_port(
     }
     if host_id:
         body["binding:host_id"] = host_id
-    port = ports.create(tx, actor, body, created_by_compute=True)
-    return _views(tx, Port.id == port.id)[0]
+    return ports.create(tx, actor, body, created_by_compute=True).id
 
 
-def adopt_port(tx: Tx, actor: Actor, port_id: str, *, device_id: str, device_owner: str) -> PortView:
+def adopt_port(tx: Tx, actor: Actor, port_id: str, *, device_id: str, device_owner: str) -> None:
     """Give an existing port of the tenant to a device.
 
     Raises NotFound, Forbidden, Conflict (PortInUse) when it has one.
@@ -176,7 +175,6 @@ def adopt_port(tx: Tx, actor: Actor, port_id: str, *, device_id: str, device_own
     port.touch()
     tx.flush()
     wake(tx, networks.TOPIC)
-    return _views(tx, Port.id == port_id)[0]
 
 
 def bind_ports(tx: Tx, device_id: str, host_id: str, chassis: str) -> None:

@@ -66,6 +66,11 @@ def let_go(tx: Tx, port: Port, ip: str | None = None) -> None:
 def set_groups(tx: Tx, port: Port, groups: Sequence[str]) -> None:
     """Exactly these security groups hold for the port."""
     tx.execute(delete(PortSecurityGroup).where(PortSecurityGroup.port_id == port.id))
+    add_groups(tx, port, groups)
+
+
+def add_groups(tx: Tx, port: Port, groups: Sequence[str]) -> None:
+    """These security groups hold for the port, which has none of them."""
     if groups:
         rows = [{"port_id": port.id, "security_group_id": group} for group in dict.fromkeys(groups)]
         tx.execute(insert(PortSecurityGroup).values(rows))

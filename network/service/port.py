@@ -104,7 +104,7 @@ def create(tx: Tx, actor: Actor, body: Mapping[str, Any], *, created_by_compute:
     )
     port.allowed_address_pairs = _pairs(port.mac_address, body.get("allowed_address_pairs"))
     address.assign(tx, port, plug.subnets_of(tx, network.id), body.get("fixed_ips"))
-    plug.set_groups(tx, port, groups)
+    plug.add_groups(tx, port, groups)
     tx.flush()
     wake(tx, TOPIC)
     return port

@@ -346,16 +346,16 @@ def test_a_server_port_lives_through_the_door(w, db, store):
         public.bind_ports(tx, "srv", "hv1", "chassis-1")
     foreign = w.port(w.network(by=w.other)["id"], w.other, device_id="srv")
     life.turn()
-    assert store.rows["Logical_Switch_Port", made.id][0].columns["options"] == {"requested-chassis": "chassis-1"}
-    life.engine.set_up(made.id, True)
+    assert store.rows["Logical_Switch_Port", made][0].columns["options"] == {"requested-chassis": "chassis-1"}
+    life.engine.set_up(made, True)
     life.turn()
     with db.transaction() as tx:
         views = {view.id: view for view in public.ports_of(tx, ["srv"])["srv"]}
         assert foreign["id"] not in views
-        assert (views[made.id].wired, views[made.id].host_id, views[made.id].created_by_compute) == (True, "hv1", True)
+        assert (views[made].wired, views[made].host_id, views[made].created_by_compute) == (True, "hv1", True)
         assert views[t["port"]].floating_ips == (t["address"],)
-        assert views[made.id].security_group_names == ("default",)
-        assert views[made.id].tap == "tap" + made.id[:11]
+        assert views[made].security_group_names == ("default",)
+        assert views[made].tap == "tap" + made[:11]
         assert [net.id for net in public.available_networks(tx, who)] == [t["net"]]
         assert public.metadata_ports(tx, [t["net"]])[t["net"]].mtu == 1442
         assert public.security_groups_by_name(tx, who, ["default"]) == [t["group"]]
@@ -364,7 +364,7 @@ def test_a_server_port_lives_through_the_door(w, db, store):
         public.release_ports(tx, "srv")
         assert public.ports_of(tx, ["srv"]) == {}
     life.turn()
-    assert ("Logical_Switch_Port", made.id) not in store.rows
+    assert ("Logical_Switch_Port", made) not in store.rows
     assert w.other.get(f"/v2.0/ports/{foreign['id']}")["port"]["device_id"] == "srv"
     kept = w.api.get(f"/v2.0/ports/{t['port']}")["port"]
     assert (kept["device_id"], kept["device_owner"]) == ("", "")

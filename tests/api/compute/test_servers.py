@@ -182,12 +182,12 @@ def test_a_port_of_the_tenant_is_handed_back(cloud: World) -> None:
 
     port = cloud.db.run(lambda tx: public.create_port(tx, actor(), network_id=cloud.network_id, device_id="", device_owner=""))
     cloud.db.run(lambda tx: tx.execute(__import__("sqlalchemy").text("UPDATE network.port SET created_by_compute = false")))
-    server_id = cloud.active(networks=[{"port": port.id}])
-    assert cloud.api.get(f"/v2.1/servers/{server_id}/os-interface")["interfaceAttachments"][0]["port_id"] == port.id
-    assert "still in use" in cloud.create(ok=409, networks=[{"port": port.id}])
+    server_id = cloud.active(networks=[{"port": port}])
+    assert cloud.api.get(f"/v2.1/servers/{server_id}/os-interface")["interfaceAttachments"][0]["port_id"] == port
+    assert "still in use" in cloud.create(ok=409, networks=[{"port": port}])
     cloud.api.delete(f"/v2.1/servers/{server_id}")
     cloud.settle()
-    after = cloud.db.run(lambda tx: public.get_port(tx, actor(), port.id))
+    after = cloud.db.run(lambda tx: public.get_port(tx, actor(), port))
     assert (after.device_id, after.host_id) == ("", "")
 
 
