@@ -48,14 +48,15 @@ def _volumes(wish: NewServer) -> tuple[list[BlockDevice], bool]:
     volumes = sorted((item for item in wish.block_devices if item.destination == "volume"), key=_order)
     for item in volumes:
         _check(item, wish)
-    if len(volumes) >= MOST_DISKS:
+    on_volume = bool(volumes) and volumes[0].is_root
+    if len(volumes) + (not on_volume) > MOST_DISKS:
         raise BadRequest(f"Block Device Mapping is Invalid: a server takes {MOST_DISKS} disks, its root included.")
     roots = sum(item.is_root for item in wish.block_devices)
     if roots > 1:
         raise BadRequest(
             "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid."
         )
-    return volumes, bool(volumes) and volumes[0].is_root
+    return volumes, on_volume
 
 
 def _order(item: BlockDevice) -> tuple[bool, int]:

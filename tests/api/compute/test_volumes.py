@@ -152,3 +152,32 @@ def test_a_server_takes_as_many_disks_as_it_has_ports_for(cloud: World) -> None:
     local = {"source_type": "image", "destination_type": "local", "uuid": cloud.image_id, "boot_index": 0}
     blanks = [{"source_type": "blank", "destination_type": "volume", "volume_size": 1} for _ in range(SPARE_PORTS + 1)]
     assert "a server takes 17 disks" in cloud.create(ok=400, block_device_mapping_v2=[local, *blanks])
+
+
+def volumes(cloud: World, count: int, **first: object) -> list[dict]:
+    """As many volumes of one's own in a request for a server; `first` is said of the first."""
+    made = [
+        {"source_type": "volume", "destination_type": "volume", "uuid": cloud.volume(bootable=True), "boot_index": -1} for _ in range(count)
+    ]
+    return [{**made[0], **first}, *made[1:]]
+
+
+def test_a_server_booted_from_a_volume_takes_as_many_disks_as_one_with_a_root_of_its_own(cloud: World) -> None:
+    most = SPARE_PORTS + 1
+    for root, image_id in ((1, ""), (0, cloud.image_id)):
+        first = {"boot_index": 0} if root else {}
+        refused = cloud.create(ok=400, imageRef=image_id, block_device_mapping_v2=volumes(cloud, most + root, **first))
+        assert refused == f"Block Device Mapping is Invalid: a server takes {most} disks, its root included."
+        server_id = cloud.active(imageRef=image_id, block_device_mapping_v2=volumes(cloud, most + root - 1, **first))
+        disks = cloud.agents[0].document["servers"][-1]["disks"]
+        assert {disk["device"] for disk in disks} == {f"vd{letter}" for letter in "abcdefghijklmnopq"}
+        assert attach(cloud, server_id, cloud.volume(), ok=403)
+        cloud.api.delete(f"/v2.1/servers/{server_id}")
+        cloud.settle()
+
+
+def test_a_volume_as_root_leaves_room_for_as_many_others(cloud: World) -> None:
+    server_id = cloud.active(imageRef="", block_device_mapping_v2=volumes(cloud, 1, boot_index=0))
+    for _ in range(SPARE_PORTS):
+        attach(cloud, server_id, cloud.volume())
+    attach(cloud, server_id, cloud.volume(), ok=403)
