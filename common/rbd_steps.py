@@ -1,8 +1,32 @@
-"""What the engines do with a block store in several calls, each of which may be repeated after a death between any two."""
+"""What engines and flows do with a block store in several calls, each of which may be repeated after a death between any two."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from common.db import Tx
+from common.jobs import Done, Outcome, Run
+from common.jobs.flow import Commit
 from common.rbd import BlockStore, StoreExists, StoreNotFound
+
+S = TypeVar("S")
+
+
+def finish_removal(run: Run[S], remove: Callable[[Run[S]], Outcome | None]) -> Outcome | Commit:
+    """The last step of a delete: when nobody can be at work any more, remove what is there by then; then the row goes.
+
+    `remove` answers what the step has to wait for, or None when all is gone.
+    """
+
+    def forget(tx: Tx) -> Outcome:
+        row = run.lock(tx)
+        if row is not None:
+            tx.delete(row)
+            tx.flush()
+        return Done()
+
+    return Done() if run.subject is None else run.wait_out() or remove(run) or forget
 
 
 def make_whole(blocks: BlockStore, pool: str, partial: str, name: str) -> None:

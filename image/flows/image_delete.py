@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from common.db import Tx
 from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
 from common.rbd import StoreBusy
+from common.rbd_steps import finish_removal
 from image.engine import store_of
 from image.models import Image
 
@@ -28,11 +28,9 @@ def start(run: Run[Image]) -> Outcome:
 @FLOW.step
 def last_look(run: Run[Image]) -> Outcome | Commit:
     """When nobody can be at work any more, look once more; then the row goes."""
-    if run.subject is None:
-        return Done()
     if run.read(lambda tx: bool(tx.execute(select(Image.uploading).where(Image.id == run.subject_id)).scalar())):
         return Wait(BUSY_SECONDS, "an upload may still be running")
-    return run.wait_out() or _remove(run) or (lambda tx: _forget(tx, run))
+    return finish_removal(run, _remove)
 
 
 def _remove(run: Run[Image]) -> Outcome | None:
@@ -41,11 +39,3 @@ def _remove(run: Run[Image]) -> Outcome | None:
     except StoreBusy:
         return Wait(BUSY_SECONDS, "the data is open somewhere")
     return None
-
-
-def _forget(tx: Tx, run: Run[Image]) -> Outcome:
-    image = run.lock(tx)
-    if image is not None:
-        tx.delete(image)
-        tx.flush()
-    return Done()

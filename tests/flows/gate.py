@@ -233,9 +233,10 @@ def _serve(sock: socket.socket, engines: list[object]) -> None:
 
 
 def watched(scenario: Scenario) -> tuple[str, ...]:
-    """The files whose lines are kill points: the kernel, and where the flows' steps stand."""
+    """The files whose lines are kill points: the kernel, where the flows' steps stand, and what these share."""
     files = {flow_file for flow in scenario.flows for flow_file in _files(flow)}
-    return (str(ROOT / "common/jobs/kernel.py"), str(ROOT / "common/jobs/queue.py"), *sorted(files))
+    shared = ("common/jobs/kernel.py", "common/jobs/queue.py", "common/rbd_steps.py")
+    return (*(str(ROOT / name) for name in shared), *sorted(files))
 
 
 def _files(flow: Flow[Any]) -> set[str]:

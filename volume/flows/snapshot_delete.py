@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from common.db import Tx
 from common.jobs import Done, Flow, Outcome, Run
 from common.jobs.flow import Commit
+from common.rbd_steps import finish_removal
 from volume.engine import store_of
 from volume.models import Snapshot
 
@@ -19,16 +19,4 @@ def start(run: Run[Snapshot]) -> Outcome | Commit:
     snapshot = run.subject
     if snapshot is None:
         return Done()
-    pause = run.wait_out()
-    if pause is not None:
-        return pause
-    store_of(run).ensure_snapshot_gone(snapshot.volume_id, snapshot.id)
-    return lambda tx: _forget(tx, run)
-
-
-def _forget(tx: Tx, run: Run[Snapshot]) -> Outcome:
-    snapshot = run.lock(tx)
-    if snapshot is not None:
-        tx.delete(snapshot)
-        tx.flush()
-    return Done()
+    return finish_removal(run, lambda _: store_of(run).ensure_snapshot_gone(snapshot.volume_id, snapshot.id))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from common.db import Tx
 from common.jobs import Done, Flow, Goto, Outcome, Run, Wait
 from common.jobs.flow import Commit
 from common.rbd import StoreBusy
+from common.rbd_steps import finish_removal
 from volume.engine import store_of
 from volume.models import Volume
 from volume.service.rows import has_snapshots
@@ -29,9 +29,7 @@ def start(run: Run[Volume]) -> Outcome:
 @FLOW.step
 def last_look(run: Run[Volume]) -> Outcome | Commit:
     """When nobody can be at work any more, look once more; then the row goes."""
-    if run.subject is None:
-        return Done()
-    return run.wait_out() or _remove(run) or (lambda tx: _forget(tx, run))
+    return finish_removal(run, _remove)
 
 
 def _remove(run: Run[Volume]) -> Outcome | None:
@@ -40,11 +38,3 @@ def _remove(run: Run[Volume]) -> Outcome | None:
     except StoreBusy:
         return Wait(BUSY_SECONDS, "the volume is open somewhere")
     return None
-
-
-def _forget(tx: Tx, run: Run[Volume]) -> Outcome:
-    volume = run.lock(tx)
-    if volume is not None:
-        tx.delete(volume)
-        tx.flush()
-    return Done()
