@@ -71,6 +71,8 @@ class Keypair(Base):
 class Host(Base):
     """A hypervisor. `public_key` (Ed25519, base64) is pinned by its first registration; `agent_epoch` counts its agent's lives.
 
+    registered_seq: the stamp of the last registration; only one with a greater stamp counts.
+    unknown: what its agent left alone because no row knows it, the first of `unknown_count`, a line each.
     vcpus, memory_mib, disk_gib and what follows are what its reports say; `address` is its own towards Ceph. `seen_at`: last pull or report.
     """
 
@@ -83,6 +85,7 @@ class Host(Base):
     public_key: Mapped[str | None]
     agent_epoch: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    registered_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     availability_zone: Mapped[str] = mapped_column(String(255))
     enabled: Mapped[bool] = mapped_column(Boolean, default=True, server_default=YES)
     disabled_reason: Mapped[str | None] = mapped_column(String(255))
@@ -95,6 +98,7 @@ class Host(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     cpu_info: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
     unknown: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    unknown_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     applied_digest: Mapped[str | None] = mapped_column(String(64))
     seen_at: Mapped[datetime | None]
     registered_at: Mapped[datetime | None]
