@@ -7,7 +7,7 @@ from typing import Any
 from common.api.dialect import CINDER
 from common.api.microversions import Microversions
 from common.api.service import Service
-from volume.api import actions, quotas, snapshots, types, volumes
+from volume.api import actions, metadata, quotas, snapshots, types, volumes
 from volume.policy import RULES
 
 
@@ -21,7 +21,7 @@ def _versions(base: str) -> dict[str, Any]:
 SERVICE = Service(
     name="volume",
     dialect=CINDER,
-    modules=(volumes, actions, snapshots, types, quotas),
+    modules=(volumes, actions, snapshots, metadata, types, quotas),
     rules=RULES,
     prefixes=("/v3/{project_id}", "/v3"),
     versions={"": lambda base: (300, _versions(base)), "/v3": lambda base: (200, _versions(base))},

@@ -1,72 +1,92 @@
-"""The metadata of a volume or a snapshot: whole, merged, and key by key. Each noun's module declares the operations on these."""
+"""The metadata of volumes and of snapshots: whole, merged, and key by key."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import obj, wrapped
 from common.errors import BadRequest, NotFound
 from volume.api.shapes import META, META_VALUE, meta
+from volume.models import Snapshot, Volume
+from volume.service import snapshots, volumes
 
+VOLUME, SNAPSHOT = "/volumes/{volume_id}/metadata", "/snapshots/{snapshot_id}/metadata"
 MOST = 128
 BODY = wrapped("metadata", {**META, "type": "object"})
 ITEM = wrapped("meta", {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": META_VALUE})
 ANSWER = obj({"metadata": {"type": "object"}}, required=("metadata",))
-# `(request, tx, locked)` gives the row with `.meta` that the path names.
-Rows = Callable[[Request, Any, bool], Any]
 
 
-def whole(request: Request, rows: Rows) -> dict[str, Any]:
+def _row(request: Request, tx: Any, *, locked: bool = False) -> Volume | Snapshot:
+    """What the path names."""
+    if "volume_id" in request.path:
+        return (volumes.get_locked if locked else volumes.get)(tx, request.actor, request.path["volume_id"]).volume
+    return (snapshots.get_locked if locked else snapshots.get)(tx, request.actor, request.path["snapshot_id"])
+
+
+@operation("GET", VOLUME, action="volume:metadata:show", answer=ANSWER)
+@operation("GET", SNAPSHOT, action="volume:snapshot:show", answer=ANSWER)
+def whole(request: Request) -> dict[str, Any]:
     """All of it."""
-    return {"metadata": request.read(lambda tx: rows(request, tx, False).meta)}
+    return {"metadata": request.read(lambda tx: _row(request, tx).meta)}
 
 
-def merge(request: Request, rows: Rows) -> dict[str, Any]:
+@operation("POST", VOLUME, action="volume:metadata:update", body=BODY, answer=ANSWER)
+@operation("POST", SNAPSHOT, action="volume:snapshot:update", body=BODY, answer=ANSWER)
+def merge(request: Request) -> dict[str, Any]:
     """Set these keys; the others stay."""
-    return {"metadata": request.run(lambda tx: _merged(rows(request, tx, True), meta(request.body["metadata"])))}
+    return {"metadata": request.run(lambda tx: _merged(_row(request, tx, locked=True), meta(request.body["metadata"])))}
 
 
-def replace(request: Request, rows: Rows) -> dict[str, Any]:
+@operation("PUT", VOLUME, action="volume:metadata:update", body=BODY, answer=ANSWER)
+@operation("PUT", SNAPSHOT, action="volume:snapshot:update", body=BODY, answer=ANSWER)
+def replace(request: Request) -> dict[str, Any]:
     """These keys and no others."""
 
     def change(tx: Any) -> dict[str, str]:
-        row = rows(request, tx, True)
+        row = _row(request, tx, locked=True)
         row.meta = meta(request.body["metadata"])
         return dict(row.meta)
 
     return {"metadata": request.run(change)}
 
 
-def item(request: Request, rows: Rows) -> dict[str, Any]:
+@operation("GET", VOLUME + "/{key}", action="volume:metadata:show")
+@operation("GET", SNAPSHOT + "/{key}", action="volume:snapshot:show")
+def item(request: Request) -> dict[str, Any]:
     """One key."""
     key = request.path["key"]
-    return {"meta": {key: request.read(lambda tx: _value(rows(request, tx, False), key))}}
+    return {"meta": {key: request.read(lambda tx: _value(_row(request, tx), key))}}
 
 
-def set_item(request: Request, rows: Rows) -> dict[str, Any]:
+@operation("PUT", VOLUME + "/{key}", action="volume:metadata:update", body=ITEM)
+@operation("PUT", SNAPSHOT + "/{key}", action="volume:snapshot:update", body=ITEM)
+def set_item(request: Request) -> dict[str, Any]:
     """Set one key."""
     key, given = request.path["key"], meta(request.body["meta"])
     if key not in given:
         raise BadRequest(f"Request body and URI mismatch: the body does not hold the key {key!r}.")
-    request.run(lambda tx: _merged(rows(request, tx, True), given))
+    request.run(lambda tx: _merged(_row(request, tx, locked=True), given))
     return {"meta": given}
 
 
-def remove_item(request: Request, rows: Rows) -> None:
+@operation("DELETE", VOLUME + "/{key}", action="volume:metadata:update")
+@operation("DELETE", SNAPSHOT + "/{key}", action="volume:snapshot:update")
+def remove_item(request: Request) -> None:
     """Remove one key."""
     key = request.path["key"]
 
     def change(tx: Any) -> None:
-        row = rows(request, tx, True)
+        row = _row(request, tx, locked=True)
         _value(row, key)
         row.meta = {name: value for name, value in row.meta.items() if name != key}
 
     request.run(change)
 
 
-def _merged(row: Any, given: dict[str, str]) -> dict[str, str]:
+def _merged(row: Volume | Snapshot, given: dict[str, str]) -> dict[str, str]:
     merged = {**row.meta, **given}
     if len(merged) > MOST:
         raise BadRequest(f"Maximum number of metadata items exceeds {MOST}.")
@@ -74,7 +94,7 @@ def _merged(row: Any, given: dict[str, str]) -> dict[str, str]:
     return merged
 
 
-def _value(row: Any, key: str) -> str:
+def _value(row: Volume | Snapshot, key: str) -> str:
     if key not in row.meta:
         raise NotFound(f"Metadata item {key!r} was not found.")
     return str(row.meta[key])

@@ -1,4 +1,4 @@
-"""/snapshots: create, list, show, change, delete, and their metadata."""
+"""/snapshots: create, list, show, change, delete."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from common.api.paging import Page, next_link
 from common.api.request import Request
 from common.api.shapes import TRUTHS, array, obj, truth, wrapped
 from common.errors import BadRequest, NotFound
-from volume.api import metadata
 from volume.api.shapes import CREATE_SNAPSHOT, SNAPSHOT, UPDATE, meta, named, snapshot_view
 from volume.api.volumes import filled, scope
-from volume.models import Snapshot
 from volume.service import listing, snapshots
 
 LIST = obj({"snapshots": array(SNAPSHOT), "snapshots_links": {}})
@@ -87,46 +85,3 @@ def update(request: Request) -> dict[str, Any]:
 def delete(request: Request) -> None:
     """Delete a snapshot; volumes made from it live on."""
     request.run(lambda tx: snapshots.delete(tx, request.actor, request.path["snapshot_id"]))
-
-
-METADATA = "/snapshots/{snapshot_id}/metadata"
-
-
-def _meta_row(request: Request, tx: Any, locked: bool) -> Snapshot:
-    return (snapshots.get_locked if locked else snapshots.get)(tx, request.actor, request.path["snapshot_id"])
-
-
-@operation("GET", METADATA, action="volume:snapshot:show", answer=metadata.ANSWER)
-def metadata_whole(request: Request) -> dict[str, Any]:
-    """All of its metadata."""
-    return metadata.whole(request, _meta_row)
-
-
-@operation("POST", METADATA, action="volume:snapshot:update", body=metadata.BODY, answer=metadata.ANSWER)
-def metadata_merge(request: Request) -> dict[str, Any]:
-    """Set some keys of its metadata."""
-    return metadata.merge(request, _meta_row)
-
-
-@operation("PUT", METADATA, action="volume:snapshot:update", body=metadata.BODY, answer=metadata.ANSWER)
-def metadata_replace(request: Request) -> dict[str, Any]:
-    """Replace its metadata."""
-    return metadata.replace(request, _meta_row)
-
-
-@operation("GET", METADATA + "/{key}", action="volume:snapshot:show")
-def metadata_item(request: Request) -> dict[str, Any]:
-    """One key of its metadata."""
-    return metadata.item(request, _meta_row)
-
-
-@operation("PUT", METADATA + "/{key}", action="volume:snapshot:update", body=metadata.ITEM)
-def metadata_set_item(request: Request) -> dict[str, Any]:
-    """Set one key of its metadata."""
-    return metadata.set_item(request, _meta_row)
-
-
-@operation("DELETE", METADATA + "/{key}", action="volume:snapshot:update")
-def metadata_remove_item(request: Request) -> None:
-    """Remove one key of its metadata."""
-    metadata.remove_item(request, _meta_row)

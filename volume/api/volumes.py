@@ -1,4 +1,4 @@
-"""/volumes: create, list, show, change, delete, and the metadata of volumes."""
+"""/volumes: create, list, show, change, delete."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from common.api.paging import Page, next_link
 from common.api.request import Request
 from common.api.shapes import array, obj, wrapped
 from common.errors import BadRequest
-from volume.api import metadata
 from volume.api.shapes import BRIEF, CREATE_VOLUME, UPDATE, VOLUME, brief_volume, meta, named, plain_view, volume_view
-from volume.models import Volume
 from volume.service import listing, volumes
 
 
@@ -102,46 +100,3 @@ def delete(request: Request) -> None:
     if force:
         request.must("volume:volume:force_delete", field="force")
     request.run(lambda tx: volumes.delete(tx, request.actor, request.path["volume_id"], cascade=cascade, force=force))
-
-
-METADATA = "/volumes/{volume_id}/metadata"
-
-
-def _meta_row(request: Request, tx: Any, locked: bool) -> Volume:
-    return (volumes.get_locked if locked else volumes.get)(tx, request.actor, request.path["volume_id"]).volume
-
-
-@operation("GET", METADATA, action="volume:metadata:show", answer=metadata.ANSWER)
-def metadata_whole(request: Request) -> dict[str, Any]:
-    """All of its metadata."""
-    return metadata.whole(request, _meta_row)
-
-
-@operation("POST", METADATA, action="volume:metadata:update", body=metadata.BODY, answer=metadata.ANSWER)
-def metadata_merge(request: Request) -> dict[str, Any]:
-    """Set some keys of its metadata."""
-    return metadata.merge(request, _meta_row)
-
-
-@operation("PUT", METADATA, action="volume:metadata:update", body=metadata.BODY, answer=metadata.ANSWER)
-def metadata_replace(request: Request) -> dict[str, Any]:
-    """Replace its metadata."""
-    return metadata.replace(request, _meta_row)
-
-
-@operation("GET", METADATA + "/{key}", action="volume:metadata:show")
-def metadata_item(request: Request) -> dict[str, Any]:
-    """One key of its metadata."""
-    return metadata.item(request, _meta_row)
-
-
-@operation("PUT", METADATA + "/{key}", action="volume:metadata:update", body=metadata.ITEM)
-def metadata_set_item(request: Request) -> dict[str, Any]:
-    """Set one key of its metadata."""
-    return metadata.set_item(request, _meta_row)
-
-
-@operation("DELETE", METADATA + "/{key}", action="volume:metadata:update")
-def metadata_remove_item(request: Request) -> None:
-    """Remove one key of its metadata."""
-    metadata.remove_item(request, _meta_row)
