@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
-from common.api.operation import operation
+from common.api.operation import Handler, operation
 from common.api.request import Request
 from identity.api import views
 from identity.models import Role
@@ -12,13 +14,21 @@ from identity.service import grant
 from identity.service.grant import Place
 
 Body = dict[str, Any]
-ON_PROJECT_USER = "/v3/projects/{project_id}/users/{user_id}/roles"
-ON_PROJECT_GROUP = "/v3/projects/{project_id}/groups/{group_id}/roles"
-ON_DOMAIN_USER = "/v3/domains/{domain_id}/users/{user_id}/roles"
-ON_DOMAIN_GROUP = "/v3/domains/{domain_id}/groups/{group_id}/roles"
-ON_SYSTEM_USER = "/v3/system/users/{user_id}/roles"
-ON_SYSTEM_GROUP = "/v3/system/groups/{group_id}/roles"
-ONE = "/{role_id}"
+SYSTEM = "/v3/system"
+PLACES = ("/v3/projects/{project_id}", "/v3/domains/{domain_id}", SYSTEM)
+BEARERS = ("/users/{user_id}", "/groups/{group_id}")
+ONE = "/roles/{role_id}"
+
+
+def _everywhere(method: str, path: str, action: str, on_system: str, status: int = 204) -> Callable[[Handler], Handler]:
+    """Declare the operation for both bearers on each place; `on_system` is the action on the system."""
+
+    def declare(handler: Handler) -> Handler:
+        for place, bearer in product(PLACES, BEARERS):
+            operation(method, place + bearer + path, action=on_system if place == SYSTEM else action, status=status)(handler)
+        return handler
+
+    return declare
 
 
 def _place(request: Request) -> Place:
@@ -28,52 +38,27 @@ def _place(request: Request) -> Place:
     return Place(target, path.get(f"{target}_id"), path.get("user_id"), path.get("group_id"))
 
 
-@operation("GET", ON_PROJECT_USER, action="identity:list_grants")
-@operation("GET", ON_PROJECT_GROUP, action="identity:list_grants")
-@operation("GET", ON_DOMAIN_USER, action="identity:list_grants")
-@operation("GET", ON_DOMAIN_GROUP, action="identity:list_grants")
-@operation("GET", ON_SYSTEM_USER, action="identity:list_system_grants")
-@operation("GET", ON_SYSTEM_GROUP, action="identity:list_system_grants")
+@_everywhere("GET", "/roles", "identity:list_grants", "identity:list_system_grants", status=200)
 def list_grants(request: Request) -> Body:
     """List the roles that are granted there."""
     statement = request.read(lambda tx: grant.list_given(tx, request.actor, _place(request)))
     return views.listing(request, "roles", statement, Role, views.role)
 
 
-@operation("PUT", ON_PROJECT_USER + ONE, action="identity:create_grant", status=204)
-@operation("PUT", ON_PROJECT_GROUP + ONE, action="identity:create_grant", status=204)
-@operation("PUT", ON_DOMAIN_USER + ONE, action="identity:create_grant", status=204)
-@operation("PUT", ON_DOMAIN_GROUP + ONE, action="identity:create_grant", status=204)
-@operation("PUT", ON_SYSTEM_USER + ONE, action="identity:create_system_grant", status=204)
-@operation("PUT", ON_SYSTEM_GROUP + ONE, action="identity:create_system_grant", status=204)
+@_everywhere("PUT", ONE, "identity:create_grant", "identity:create_system_grant")
 def create_grant(request: Request) -> None:
     """Grant a role."""
     request.run(lambda tx: grant.give(tx, request.actor, _place(request), request.path["role_id"]))
 
 
-@operation("HEAD", ON_PROJECT_USER + ONE, action="identity:check_grant", status=204)
-@operation("HEAD", ON_PROJECT_GROUP + ONE, action="identity:check_grant", status=204)
-@operation("HEAD", ON_DOMAIN_USER + ONE, action="identity:check_grant", status=204)
-@operation("HEAD", ON_DOMAIN_GROUP + ONE, action="identity:check_grant", status=204)
-@operation("HEAD", ON_SYSTEM_USER + ONE, action="identity:check_system_grant", status=204)
-@operation("HEAD", ON_SYSTEM_GROUP + ONE, action="identity:check_system_grant", status=204)
-@operation("GET", ON_PROJECT_USER + ONE, action="identity:check_grant", status=204)
-@operation("GET", ON_PROJECT_GROUP + ONE, action="identity:check_grant", status=204)
-@operation("GET", ON_DOMAIN_USER + ONE, action="identity:check_grant", status=204)
-@operation("GET", ON_DOMAIN_GROUP + ONE, action="identity:check_grant", status=204)
-@operation("GET", ON_SYSTEM_USER + ONE, action="identity:check_system_grant", status=204)
-@operation("GET", ON_SYSTEM_GROUP + ONE, action="identity:check_system_grant", status=204)
+@_everywhere("HEAD", ONE, "identity:check_grant", "identity:check_system_grant")
+@_everywhere("GET", ONE, "identity:check_grant", "identity:check_system_grant")
 def check_grant(request: Request) -> None:
     """Check that a role is granted."""
     request.read(lambda tx: grant.check(tx, request.actor, _place(request), request.path["role_id"]))
 
 
-@operation("DELETE", ON_PROJECT_USER + ONE, action="identity:revoke_grant", status=204)
-@operation("DELETE", ON_PROJECT_GROUP + ONE, action="identity:revoke_grant", status=204)
-@operation("DELETE", ON_DOMAIN_USER + ONE, action="identity:revoke_grant", status=204)
-@operation("DELETE", ON_DOMAIN_GROUP + ONE, action="identity:revoke_grant", status=204)
-@operation("DELETE", ON_SYSTEM_USER + ONE, action="identity:revoke_system_grant", status=204)
-@operation("DELETE", ON_SYSTEM_GROUP + ONE, action="identity:revoke_system_grant", status=204)
+@_everywhere("DELETE", ONE, "identity:revoke_grant", "identity:revoke_system_grant")
 def revoke_grant(request: Request) -> None:
     """Take a role back; it counts at the next check of a token."""
     request.run(lambda tx: grant.take(tx, request.actor, _place(request), request.path["role_id"]))
