@@ -66,7 +66,7 @@ def index(request: Request) -> Any:
 @operation("GET", "/floatingips/{id}", action="network:floatingip:show")
 def show(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, NOUN, request.path["id"])
+    return kit.show_one(request, NOUN)
 
 
 @operation(
@@ -79,17 +79,16 @@ def show(request: Request) -> Any:
 )
 def create(request: Request) -> Any:
     """Create one or several; with `port_id` at once associated."""
-    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, body))
+    return kit.create(request, NOUN, service.create)
 
 
 @operation("PUT", "/floatingips/{id}", action="network:floatingip:update", body=kit.envelope("floatingip", UPDATE))
 def update(request: Request) -> Any:
     """Associate, or with `port_id` null take off."""
-    id = request.path["id"]
-    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, body, at))
+    return kit.update(request, NOUN, service.update)
 
 
 @operation("DELETE", "/floatingips/{id}", action="network:floatingip:delete", status=204)
 def delete(request: Request) -> Answer:
     """Give it back."""
-    return kit.remove(request, lambda tx: service.delete(tx, request.actor, request.path["id"]))
+    return kit.remove(request, service.delete)

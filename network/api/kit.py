@@ -12,6 +12,7 @@ from common.api import shapes
 from common.api.operation import Answer
 from common.api.paging import Page
 from common.api.request import Request
+from common.auth import Actor
 from common.db import Tx
 from common.errors import BadRequest, Forbidden
 from network.models import Owned
@@ -109,8 +110,9 @@ def _link(request: Request, marker: str | None, *, back: bool) -> str:
     return request.url(f"{request.http.path}?{urlencode(pairs)}")
 
 
-def show_one(request: Request, noun: Noun, id: str) -> Body:
-    """One, by id."""
+def show_one(request: Request, noun: Noun) -> Body:
+    """The one that the path names."""
+    id = request.path["id"]
     return request.read(lambda tx: {noun.name: _fields(request, noun.view(request, listing.one(tx, request.actor, noun.model, id)))})
 
 
@@ -137,7 +139,7 @@ def _guard(request: Request, noun: Noun, made: Mapping[str, Any], verb: str) -> 
                 raise Forbidden(f"({verb}_{noun.name} and {verb}_{noun.name}:{key}) is disallowed by policy", type="PolicyNotAuthorized")
 
 
-def create(request: Request, noun: Noun, make: Callable[[Tx, Body], Owned]) -> Body:
+def create(request: Request, noun: Noun, make: Callable[[Tx, Actor, Body], Owned]) -> Body:
     """One, or several in one transaction: all of them or none."""
     bulk = noun.collection in request.body
     if bulk == (noun.name in request.body):
@@ -146,7 +148,7 @@ def create(request: Request, noun: Noun, make: Callable[[Tx, Body], Owned]) -> B
     wanted = [_prepared(request, noun, body, "create") for body in given]
 
     def write(tx: Tx) -> list[Body]:
-        ids = [make(tx, body).id for body in wanted]
+        ids = [make(tx, request.actor, body).id for body in wanted]
         tx.expire_all()
         return [noun.view(request, listing.fresh(tx, noun.model, id)) for id in ids]
 
@@ -165,12 +167,12 @@ def revision(request: Request) -> int | None:
     return int(found.group(1))
 
 
-def update(request: Request, noun: Noun, id: str, change: Callable[[Tx, Body, int | None], Owned]) -> Body:
-    """Change one; the answer is how it stands."""
-    wanted, at = _prepared(request, noun, request.body[noun.name], "update"), revision(request)
+def update(request: Request, noun: Noun, change: Callable[[Tx, Actor, str, Body, int | None], Owned]) -> Body:
+    """Change the one that the path names, if it is at the revision that is insisted on; the answer is how it stands."""
+    id, wanted, at = request.path["id"], _prepared(request, noun, request.body[noun.name], "update"), revision(request)
 
     def write(tx: Tx) -> Body:
-        change(tx, wanted, at)
+        change(tx, request.actor, id, wanted, at)
         tx.flush()
         tx.expire_all()
         return {noun.name: noun.view(request, listing.fresh(tx, noun.model, id))}
@@ -178,7 +180,7 @@ def update(request: Request, noun: Noun, id: str, change: Callable[[Tx, Body, in
     return request.run(write)
 
 
-def remove(request: Request, drop: Callable[[Tx], None]) -> Answer:
-    """204."""
-    request.run(drop)
+def remove(request: Request, drop: Callable[[Tx, Actor, str], None]) -> Answer:
+    """Delete the one that the path names: 204."""
+    request.run(lambda tx: drop(tx, request.actor, request.path["id"]))
     return Answer(None, 204)

@@ -73,7 +73,7 @@ def index(request: Request) -> Any:
 @operation("GET", "/networks/{id}", action="network:network:show", guarded=("network:network:show:provider",))
 def show(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, NOUN, request.path["id"])
+    return kit.show_one(request, NOUN)
 
 
 @operation(
@@ -86,17 +86,16 @@ def show(request: Request) -> Any:
 )
 def create(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, body))
+    return kit.create(request, NOUN, service.create)
 
 
 @operation("PUT", "/networks/{id}", action="network:network:update", guarded=_UPDATE_GUARDS, body=kit.envelope("network", UPDATE))
 def update(request: Request) -> Any:
     """Change one."""
-    id = request.path["id"]
-    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, body, at))
+    return kit.update(request, NOUN, service.update)
 
 
 @operation("DELETE", "/networks/{id}", action="network:network:delete", status=204)
 def delete(request: Request) -> Answer:
     """Delete one, with its subnets."""
-    return kit.remove(request, lambda tx: service.delete(tx, request.actor, request.path["id"]))
+    return kit.remove(request, service.delete)

@@ -78,7 +78,7 @@ def index(request: Request) -> Any:
 @operation("GET", "/ports/{id}", action="network:port:show", guarded=("network:port:show:binding",))
 def show(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, NOUN, request.path["id"])
+    return kit.show_one(request, NOUN)
 
 
 @operation(
@@ -87,7 +87,7 @@ def show(request: Request) -> Any:
 )  # fmt: skip
 def create(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, body))
+    return kit.create(request, NOUN, service.create)
 
 
 @operation(
@@ -99,11 +99,10 @@ def create(request: Request) -> Any:
 )
 def update(request: Request) -> Any:
     """Change one."""
-    id = request.path["id"]
-    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, body, at))
+    return kit.update(request, NOUN, service.update)
 
 
 @operation("DELETE", "/ports/{id}", action="network:port:delete", status=204)
 def delete(request: Request) -> Answer:
     """Delete one."""
-    return kit.remove(request, lambda tx: service.delete(tx, request.actor, request.path["id"]))
+    return kit.remove(request, service.delete)

@@ -7,7 +7,6 @@ from typing import Any
 from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
-from common.db import Tx
 from common.errors import Forbidden
 from network.api import kit
 from network.models import Router
@@ -74,7 +73,7 @@ def index(request: Request) -> Any:
 @operation("GET", "/routers/{id}", action="network:router:show")
 def show(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, NOUN, request.path["id"])
+    return kit.show_one(request, NOUN)
 
 
 @operation(
@@ -87,7 +86,7 @@ def show(request: Request) -> Any:
 )
 def create(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, _gateway(request, body, "create")))
+    return kit.create(request, NOUN, lambda tx, actor, body: service.create(tx, actor, _gateway(request, body, "create")))
 
 
 @operation(
@@ -95,14 +94,15 @@ def create(request: Request) -> Any:
 )
 def update(request: Request) -> Any:
     """Change one; its gateway too."""
-    id = request.path["id"]
-    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, _gateway(request, body, "update"), at))
+    return kit.update(
+        request, NOUN, lambda tx, actor, router_id, body, at: service.update(tx, actor, router_id, _gateway(request, body, "update"), at)
+    )
 
 
 @operation("DELETE", "/routers/{id}", action="network:router:delete", status=204)
 def delete(request: Request) -> Answer:
     """Delete one that has no interfaces."""
-    return kit.remove(request, lambda tx: service.delete(tx, request.actor, request.path["id"]))
+    return kit.remove(request, service.delete)
 
 
 def _interface(made: service.Interface) -> dict[str, Any]:
@@ -120,18 +120,10 @@ def _interface(made: service.Interface) -> dict[str, Any]:
 @operation("PUT", "/routers/{id}/add_router_interface", action="network:router:add_interface", body=INTERFACE)
 def add_interface(request: Request) -> Any:
     """Plug the router into a subnet, or into a port."""
-
-    def write(tx: Tx) -> Any:
-        return _interface(service.add_interface(tx, request.actor, request.path["id"], request.body))
-
-    return request.run(write)
+    return request.run(lambda tx: _interface(service.add_interface(tx, request.actor, request.path["id"], request.body)))
 
 
 @operation("PUT", "/routers/{id}/remove_router_interface", action="network:router:remove_interface", body=INTERFACE)
 def remove_interface(request: Request) -> Any:
     """Unplug it."""
-
-    def write(tx: Tx) -> Any:
-        return _interface(service.remove_interface(tx, request.actor, request.path["id"], request.body))
-
-    return request.run(write)
+    return request.run(lambda tx: _interface(service.remove_interface(tx, request.actor, request.path["id"], request.body)))

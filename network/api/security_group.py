@@ -7,7 +7,6 @@ from typing import Any
 from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
-from common.db import Tx
 from network.api import kit
 from network.models import SecurityGroup, SecurityGroupRule
 from network.service import security_group as service
@@ -65,11 +64,7 @@ def _first_use(request: Request) -> None:
     asked = request.query.one("project_id") or request.query.one("tenant_id") if request.actor.is_admin else None
     project_id = (asked or request.actor.project_id or "")[:64]
     if project_id:
-
-        def ensure(tx: Tx) -> None:
-            service.ensure_default(tx, project_id)
-
-        request.read(ensure)
+        request.read(lambda tx: service.ensure_default(tx, project_id))
 
 
 @operation("GET", "/security-groups", action="network:security_group:list")
@@ -82,7 +77,7 @@ def index(request: Request) -> Any:
 @operation("GET", "/security-groups/{id}", action="network:security_group:show")
 def show(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, NOUN, request.path["id"])
+    return kit.show_one(request, NOUN)
 
 
 @operation(
@@ -91,20 +86,19 @@ def show(request: Request) -> Any:
 )  # fmt: skip
 def create(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, body))
+    return kit.create(request, NOUN, service.create)
 
 
 @operation("PUT", "/security-groups/{id}", action="network:security_group:update", body=kit.envelope("security_group", UPDATE))
 def update(request: Request) -> Any:
     """Rename or describe one."""
-    id = request.path["id"]
-    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, body, at))
+    return kit.update(request, NOUN, service.update)
 
 
 @operation("DELETE", "/security-groups/{id}", action="network:security_group:delete", status=204)
 def delete(request: Request) -> Answer:
     """Delete one that no port uses."""
-    return kit.remove(request, lambda tx: service.delete(tx, request.actor, request.path["id"]))
+    return kit.remove(request, service.delete)
 
 
 @operation("GET", "/security-group-rules", action="network:security_group_rule:list")
@@ -117,7 +111,7 @@ def index_rules(request: Request) -> Any:
 @operation("GET", "/security-group-rules/{id}", action="network:security_group_rule:show")
 def show_rule(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, RULE, request.path["id"])
+    return kit.show_one(request, RULE)
 
 
 @operation(
@@ -126,10 +120,10 @@ def show_rule(request: Request) -> Any:
 )  # fmt: skip
 def create_rule(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, RULE, lambda tx, body: service.create_rule(tx, request.actor, body))
+    return kit.create(request, RULE, service.create_rule)
 
 
 @operation("DELETE", "/security-group-rules/{id}", action="network:security_group_rule:delete", status=204)
 def delete_rule(request: Request) -> Answer:
     """Delete one."""
-    return kit.remove(request, lambda tx: service.delete_rule(tx, request.actor, request.path["id"]))
+    return kit.remove(request, service.delete_rule)

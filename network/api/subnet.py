@@ -59,23 +59,22 @@ def index(request: Request) -> Any:
 @operation("GET", "/subnets/{id}", action="network:subnet:show")
 def show(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, NOUN, request.path["id"])
+    return kit.show_one(request, NOUN)
 
 
 @operation("POST", "/subnets", action="network:subnet:create", status=201, body=kit.envelope("subnet", CREATE, "subnets"))
 def create(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, NOUN, lambda tx, body: service.create(tx, request.actor, body))
+    return kit.create(request, NOUN, service.create)
 
 
 @operation("PUT", "/subnets/{id}", action="network:subnet:update", body=kit.envelope("subnet", UPDATE))
 def update(request: Request) -> Any:
     """Change one."""
-    id = request.path["id"]
-    return kit.update(request, NOUN, id, lambda tx, body, at: service.update(tx, request.actor, id, body, at))
+    return kit.update(request, NOUN, service.update)
 
 
 @operation("DELETE", "/subnets/{id}", action="network:subnet:delete", status=204)
 def delete(request: Request) -> Answer:
     """Delete one."""
-    return kit.remove(request, lambda tx: service.delete(tx, request.actor, request.path["id"]))
+    return kit.remove(request, service.delete)
