@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from common.db import Database, Tx
 from common.errors import BadRequest, Forbidden
 from identity.models import Endpoint, Region, Service
-from identity.service.rows import Values, assign, filtered, find, flush, store
+from identity.service.rows import Values, assign, described, filtered, find, flush, store
 from identity.service.standing import query
 from identity.service.token import Scope
 
@@ -64,7 +64,7 @@ def create_region(tx: Tx, values: Values) -> Region:
     region = Region(extra={}, description="")
     if values.get("id"):
         region.id = values["id"]
-    assign(region, {**values, "description": values.get("description") or ""}, REGION_COLUMNS, REGION_KNOWN)
+    assign(region, described(values), REGION_COLUMNS, REGION_KNOWN)
     store(tx, region, "region", values.get("id"))
     return region
 
@@ -82,9 +82,7 @@ def update_region(tx: Tx, region_id: str, values: Values) -> Region:
         find(tx, Region, parent, "region")
         if parent in _below(tx, region_id):
             raise BadRequest(f"parent_region_id {parent} lies within region {region_id}.")
-    if "description" in values:
-        values = {**values, "description": values["description"] or ""}
-    assign(region, values, REGION_COLUMNS, REGION_KNOWN)
+    assign(region, described(values), REGION_COLUMNS, REGION_KNOWN)
     flush(tx, "region", region_id)
     return region
 

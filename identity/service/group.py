@@ -12,7 +12,7 @@ from common.db import Tx
 from common.errors import BadRequest, NotFound
 from identity.models import Group, GroupMember, User
 from identity.service.project import get_domain, home_domain
-from identity.service.rows import Values, assign, filtered, find, flush, listed, store
+from identity.service.rows import Values, assign, described, filtered, find, flush, listed, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "links")
@@ -23,7 +23,7 @@ def create_group(tx: Tx, actor: Actor, values: Values) -> Group:
     """A new group; its domain is the actor's where the body names none. Raises NotFound (domain), Conflict (name)."""
     domain_id = get_domain(tx, values.get("domain_id") or home_domain(actor)).id
     group = Group(domain_id=domain_id, extra={}, description="")
-    assign(group, {**values, "description": values.get("description") or ""}, COLUMNS, KNOWN)
+    assign(group, described(values), COLUMNS, KNOWN)
     store(tx, group, "group", group.name)
     return group
 
@@ -49,9 +49,7 @@ def update_group(tx: Tx, actor: Actor, group_id: str, values: Values) -> Group:
     group = get_group(tx, actor, group_id, lock=True)
     if "domain_id" in values and values["domain_id"] != group.domain_id:
         raise BadRequest("Cannot change Domain ID.")
-    if "description" in values:
-        values = {**values, "description": values["description"] or ""}
-    assign(group, values, COLUMNS, KNOWN)
+    assign(group, described(values), COLUMNS, KNOWN)
     flush(tx, "group", group.name)
     return group
 

@@ -11,7 +11,7 @@ from common.db import Tx
 from common.errors import BadRequest, Forbidden
 from identity.models import DEFAULT_DOMAIN, Assignment, Group, Project, Role, User
 from identity.service.grant import bearer_is
-from identity.service.rows import Values, assign, filtered, find, flush, missing, must_be_mutable, own_domain, store
+from identity.service.rows import Values, assign, described, filtered, find, flush, missing, must_be_mutable, own_domain, store
 
 COLUMNS = ("name", "description", "enabled")
 KNOWN = (*COLUMNS, "id", "domain_id", "parent_id", "is_domain", "options", "links", "tags")
@@ -24,7 +24,7 @@ def create_domain(tx: Tx, values: Values, *, domain_id: str | None = None) -> Pr
     domain = Project(is_domain=True, extra={}, options={}, description="", epoch=1, enabled=True)
     if domain_id is not None:
         domain.id = domain_id
-    assign(domain, _described(values), COLUMNS, KNOWN)
+    assign(domain, described(values), COLUMNS, KNOWN)
     store(tx, domain, "domain", domain.name)
     return domain
 
@@ -41,14 +41,9 @@ def create_project(tx: Tx, actor: Actor, values: Values) -> Project:
     parent = _parent(tx, actor, values)
     project = Project(is_domain=False, extra={}, options={}, description="", epoch=1, enabled=True)
     project.parent_id, project.domain_id = parent.id, parent.domain_id or parent.id
-    assign(project, _described(values), COLUMNS, KNOWN)
+    assign(project, described(values), COLUMNS, KNOWN)
     store(tx, project, "project", project.name)
     return project
-
-
-def _described(values: Values) -> dict[str, Any]:
-    """A description of null is an empty one."""
-    return {**values, "description": values.get("description") or ""} if "description" in values else dict(values)
 
 
 def _parent(tx: Tx, actor: Actor, values: Values) -> Project:
@@ -124,7 +119,7 @@ def update_domain(tx: Tx, domain_id: str, values: Values) -> Project:
     domain = get_domain(tx, domain_id, lock=True)
     must_be_mutable(domain, "domain", values)
     was_enabled = domain.enabled
-    assign(domain, _described(values), COLUMNS, KNOWN)
+    assign(domain, described(values), COLUMNS, KNOWN)
     if was_enabled and not domain.enabled:
         domain.epoch += 1
         tx.execute(update(User).where(User.domain_id == domain_id).values(epoch=User.epoch + 1))
@@ -143,7 +138,7 @@ def update_project(tx: Tx, actor: Actor, project_id: str, values: Values) -> Pro
             raise Forbidden(f"Update of `{name}` is not allowed.")
     must_be_mutable(project, "project", values)
     was_enabled = project.enabled
-    assign(project, _described(values), COLUMNS, KNOWN)
+    assign(project, described(values), COLUMNS, KNOWN)
     if project.enabled != was_enabled:
         _switched(tx, project)
     flush(tx, "project", project.name)

@@ -76,6 +76,11 @@ def extras(values: Values, known: Iterable[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in columns}
 
 
+def described(values: Values) -> Values:
+    """The values with an empty description where theirs is null."""
+    return {**values, "description": values["description"] or ""} if "description" in values else values
+
+
 def assign(row: Any, values: Values, columns: Iterable[str], known: Iterable[str]) -> None:
     """Set the columns that `values` names, its options and its unknown attributes; what it does not name stays."""
     for name in columns:
