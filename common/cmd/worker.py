@@ -14,7 +14,7 @@ from common import bus, metrics
 from common.cmd import SERVICES, process, room
 from common.config import CONF
 from common.db import Database
-from common.jobs import Engines, Flow, Kernel
+from common.jobs import Engines, Flow, Kernel, queue
 from common.jobs.worker import Worker
 
 LOG = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the_bus.serve(topic, endpoints)
     for name, seconds, sweep in parts.sweeps:
         threading.Thread(target=_sweep, args=(name, seconds, sweep, stop), name=f"sweep-{name}", daemon=True).start()
+    metrics.PARKED.set_function(lambda: db.run(queue.parked))
     metrics.serve(CONF.api.metrics_port)
     LOG.info("working on %s", ", ".join(sorted(kernel.flows)))
     stop.wait()

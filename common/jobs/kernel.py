@@ -21,6 +21,7 @@ from common.models import Job
 
 LOG = logging.getLogger(__name__)
 GENERATION = "generation"
+LATE_TRIES = 3  # times that an overdue step is begun; one that is begun oftener ends its worker each time
 
 
 class OvertakenError(Exception):
@@ -87,6 +88,9 @@ class Kernel:
         run.subject = self.db.run(lambda tx: flow.current(tx, claimed.subject_id))
         if claimed.step == START and run.subject is not None and hasattr(run.subject, "generation"):
             run.data[GENERATION] = run.subject.generation
+        if claimed.overdue and claimed.tries > LATE_TRIES:
+            LOG.critical("%s: step %s of %s ended its worker %d times", claimed.kind, claimed.step, claimed.subject_id, claimed.tries - 1)
+            return _overdue(flow), run
         try:
             return flow.steps[claimed.step](run), run
         except Exception:

@@ -92,6 +92,11 @@ def everything(tx: Tx) -> list[Job]:
     return list(tx.execute(select(Job).order_by(Job.due_at.nulls_first())).scalars())
 
 
+def parked(tx: Tx) -> int:
+    """How many jobs wait for an operator."""
+    return tx.execute(select(func.count()).where(Job.due_at.is_(None))).scalar_one()
+
+
 def unpark(tx: Tx, *subject_ids: str) -> None:
     """An operator lets parked jobs try again."""
     tx.execute(update(Job).where(Job.subject_id.in_(subject_ids)).values(due_at=clock(), tries=0, error=None, deadline_at=None))

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, select
 
 from common import jobs
 from common.db import Base
-from common.jobs import Done, Flow, Kernel, Wait
+from common.jobs import Done, Flow, Kernel, Wait, queue
 from common.jobs.flow import Engines
 from common.models import Job
 from tests.flows.gate import SteppingClock
@@ -24,7 +24,7 @@ def overdue(db):
     engine.dispose()
     steps = SteppingClock(db)
 
-    def run(step, at_deadline="fail"):
+    def run(step, at_deadline="fail", deaths=()):
         flow = Flow("test.late", Thing, deadline=timedelta(minutes=1), at_deadline=at_deadline)
         flow.steps["start"] = step
         with db.transaction() as tx:
@@ -33,7 +33,12 @@ def overdue(db):
             tx.flush()
             jobs.enqueue(tx, flow, thing.id)
         steps.jump(3600)
-        assert Kernel(db, [flow], Engines()).run_one()
+        for _ in range(10):
+            try:
+                assert Kernel(db, [flow], Engines()).run_one()
+                break
+            except deaths:
+                steps.jump(3600)
         with db.transaction() as tx:
             return tx.get(Thing, thing.id), tx.execute(select(Job)).scalars().all()
 
@@ -64,3 +69,20 @@ def test_what_must_not_be_given_up_is_parked(overdue):
     thing, left = overdue(lambda run: Wait(5, "still"), "park")
     assert thing.fault is None
     assert [job.due_at for job in left] == [None]
+
+
+@pytest.mark.parametrize("at_deadline", ["fail", "park"])
+def test_a_step_that_ends_its_worker_each_time_is_given_up(overdue, db, at_deadline):
+    class Gone(BaseException):
+        """The process ends here: nothing after it is written."""
+
+    begun = []
+
+    def step(run):
+        begun.append(run.tries)
+        raise Gone
+
+    thing, left = overdue(step, at_deadline, deaths=Gone)
+    assert begun == [1, 2, 3]
+    assert (thing.fault is None, [job.due_at for job in left]) == ((False, []) if at_deadline == "fail" else (True, [None]))
+    assert db.run(queue.parked) == len(left)
