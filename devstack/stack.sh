@@ -25,6 +25,7 @@ esac; done
 [[ $HOSTS =~ ^[1-9][0-9]?$ ]] || die "--hosts $HOSTS: a number from 1 to 99 is wanted"
 NAMES=$(seq -f 'hv%g' "$HOSTS")
 
+ours; mkdir -p "$S"; touch "$S/.devstack"
 mkdir -p "$S"/{log,service,sv,hosts,etc/secrets,ns} "$WOLKE_CACHE"; chmod 755 "$S"; chmod 700 "$S/etc/secrets"
 exec 9>"$S/lock"; flock -n 9 || die "another stack.sh is at work on $S"
 BEGIN=$(now)

@@ -27,6 +27,7 @@ release_namespaces() {
     for name in $(ip netns list | awk '$1 ~ /^wk-(fab|ctl|out|hv[0-9]+)$/ {print $1}'); do ip netns del "$name"; done
 }
 
+ours
 stop_postgres
 end_processes
 release_namespaces

@@ -16,6 +16,9 @@ unset CEPH_CONF CEPH_ARGS OVS_RUNDIR OVN_RUNDIR PYTHONPATH
 UNDERLAY=172.31.0 CTL_IP=172.31.0.10 OUT_IP=198.51.100.1 UNDERLAY_MTU=1600
 host_ip() { echo "$UNDERLAY.$((10 + ${1#hv}))"; }
 
+# The state folder is removed whole: it is ours, or new, or nobody touches it.
+ours() { [ -e "$S/.devstack" ] || [ -z "$(ls -A "$S" 2>/dev/null)" ] || die "$S holds other things: set WOLKE_STATE to a folder of its own"; }
+
 die() { echo "$*" >&2; exit 1; }
 now() { echo "${EPOCHREALTIME/./}"; }
 since() { printf '%d.%d s' $((($(now) - $1) / 1000000)) $((($(now) - $1) / 100000 % 10)); }

@@ -68,3 +68,12 @@ def test_a_host_speaks_for_itself_only() -> None:
     assert re.search(topics["hv1"]["write"], "agents")
     assert not re.search(topics["hv1"]["write"], "host.2222-bbbb")
     assert not re.search(topics["hv1"]["read"], "agents")
+
+
+def test_a_folder_with_other_things_is_neither_filled_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    for script in ("stack.sh", "unstack.sh"):
+        done = subprocess.run([DEVSTACK / script], env={"WOLKE_STATE": str(tmp_path), "PATH": "/usr/bin"}, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert f"{tmp_path} holds other things" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
