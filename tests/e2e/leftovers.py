@@ -14,7 +14,6 @@ TABLES = {
     "compute": ("server", "allocation", "keypair", "question"),
     "common": ("job",),
 }
-DEFAULT_GROUPS = "desired <> 'absent' AND name = 'default'"
 
 
 def libvirt() -> set[str]:
@@ -47,6 +46,7 @@ def ovn() -> set[str]:
     for table, column in (
         ("Logical_Switch", "name"), ("Logical_Switch_Port", "name"), ("Logical_Router", "name"), ("Logical_Router_Port", "name"),
         ("NAT", "external_ip"), ("DHCP_Options", "cidr"), ("Port_Group", "name"), ("Address_Set", "name"),
+        ("ACL", "match"), ("Logical_Router_Static_Route", "ip_prefix"), ("Gateway_Chassis", "name"),
     ):  # fmt: skip
         said = run(["ovn-nbctl", f"--db=unix:{STATE}/ovn/nb.sock", "--format=json", f"--columns=_uuid,{column}", "list", table])
         found |= {f"{table} {row[1]} {row[0][1]}" for row in json.loads(said)["data"]}

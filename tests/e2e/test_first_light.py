@@ -141,6 +141,7 @@ def story(demo: Cli, admin: Cli, site: Site) -> None:
 
     address = fixed_address(demo, two)
     assert first.pings(address)
+    assert outside_pings(second.address)
     demo(f"security group rule delete {site.icmp}")
     eventually(lambda: not first.pings(address, wait=1), seconds=20, what="ping is refused")
     assert not outside_pings(second.address)
