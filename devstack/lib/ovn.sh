@@ -7,12 +7,12 @@ sb() { ovn-sbctl --timeout=10 --db="unix:$OVN/sb.sock" "$@"; }
 host_vsctl() { local host=$1; shift; ovs-vsctl --timeout=10 --db="unix:$S/hosts/$host/run/openvswitch/db.sock" "$@"; }
 
 ovn_services() {
-    local logs="-vconsole:info -vsyslog:off -vfile:off" db port=6641
+    local logs="-vconsole:info -vsyslog:off -vfile:off" db
+    local -A more=([nb]='' [sb]="--remote=ptcp:6642:$CTL_IP")   # hosts read and write the southbound one, none the northbound one
     for db in nb sb; do
         service "ovn-$db" <<E
-exec nsenter --net=/run/netns/wk-ctl -- ovsdb-server $OVN/$db.db --remote=punix:$OVN/$db.sock --remote=ptcp:$port:$CTL_IP --unixctl=$OVN/$db.ctl $logs
+exec nsenter --net=/run/netns/wk-ctl -- ovsdb-server $OVN/$db.db --remote=punix:$OVN/$db.sock ${more[$db]} --unixctl=$OVN/$db.ctl $logs
 E
-        port=$((port + 1))
     done
     service ovn-northd <<E
 exec nsenter --net=/run/netns/wk-ctl -- ovn-northd --ovnnb-db=unix:$OVN/nb.sock --ovnsb-db=unix:$OVN/sb.sock --unixctl=$OVN/northd.ctl $logs
