@@ -127,12 +127,13 @@ class Courier:
         return self._clock() >= self._answered[1] + REPORT_AGAIN_S
 
     def _register(self) -> None:
-        mine = {"name": self._name, "public_key": self._identity.public_key}
-        signature = sign(self._identity.key, self._identity.host_id, 0, 0, mine)
-        answer = self._controller.register(self._identity.host_id, self._name, self._identity.public_key, signature)
+        me = self._identity
+        stamp = me.stamps.next()  # a new one each time: who asks again cannot know whether the last was heard
+        signature = sign(me.key, me.host_id, 0, stamp, {"name": self._name, "public_key": me.public_key})
+        answer = self._controller.register(me.host_id, self._name, me.public_key, stamp, signature)
         self._epoch, self._seq = int(answer["agent_epoch"]), 0
         self._pull_wanted, self._answered = True, None
-        LOG.info("registered host %s, life %d", self._identity.host_id, self._epoch)
+        LOG.info("registered host %s, life %d", me.host_id, self._epoch)
 
     def _pull(self) -> None:
         digest = self._document.digest if self._document is not None else None

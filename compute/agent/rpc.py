@@ -19,8 +19,9 @@ class BusController:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    def register(self, host_id: str, name: str, public_key: str, signature: str) -> Mapping[str, Any]:
-        return self._call("register", REGISTER_S, host_id=host_id, name=name, public_key=public_key, signature=signature)
+    def register(self, host_id: str, name: str, public_key: str, stamp: int, signature: str) -> Mapping[str, Any]:
+        said = {"host_id": host_id, "name": name, "public_key": public_key, "stamp": stamp, "signature": signature}
+        return self._call("register", REGISTER_S, **said)
 
     def pull(self, host_id: str, agent_epoch: int, seq: int, digest: str | None, signature: str) -> Mapping[str, Any]:
         return self._call("pull", CALL_S, host_id=host_id, agent_epoch=agent_epoch, seq=seq, digest=digest, signature=signature)

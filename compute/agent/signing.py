@@ -21,7 +21,7 @@ def sign(key: Ed25519PrivateKey, host_id: str, agent_epoch: int, seq: int, body:
     """Ed25519 over the canonical `[host_id, agent_epoch, seq, body]`, in base64.
 
     The body of a report is the report; of a pull, the digest (text or null); of a registration, `{"name", "public_key"}`
-    with epoch and seq 0.
+    with epoch 0 and the registration's stamp as seq.
     """
     return base64.b64encode(key.sign(canonical([host_id, agent_epoch, seq, body]))).decode()
 

@@ -9,14 +9,16 @@ from compute.service import host, pull, report
 
 
 class AgentEndpoint:
-    """Answers agents; each call is one transaction, and harmless when it comes twice."""
+    """Answers agents; each call is one transaction, and refused when it comes twice."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def register(self, _context: dict[str, Any], *, host_id: str, name: str, public_key: str, signature: str) -> dict[str, Any]:
-        """A new life of an agent: `{"agent_epoch"}`."""
-        return {"agent_epoch": self._db.run(lambda tx: host.register(tx, host_id, name, public_key, signature))}
+    def register(
+        self, _context: dict[str, Any], *, host_id: str, name: str, public_key: str, signature: str, stamp: int = 0
+    ) -> dict[str, Any]:
+        """A new life of an agent: `{"agent_epoch"}`. Without a stamp it is refused; that is an agent older than this protocol."""
+        return {"agent_epoch": self._db.run(lambda tx: host.register(tx, host_id, name, public_key, stamp, signature))}
 
     def pull(
         self, _context: dict[str, Any], *, host_id: str, agent_epoch: int, seq: int, digest: str | None, signature: str

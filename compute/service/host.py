@@ -17,18 +17,22 @@ from compute.models import Allocation, Host
 from compute.placement import is_up
 
 LOG = logging.getLogger(__name__)
+MOST_STAMP = 2**63 - 1
 
 
 class Refused(Exception):
     """The controller does not believe the agent: wrong key, or an older life or message than one it has heard."""
 
 
-def register(tx: Tx, host_id: str, name: str, public_key: str, signature: str) -> int:
+def register(tx: Tx, host_id: str, name: str, public_key: str, stamp: int, signature: str) -> int:
     """A new life of a host's agent: its epoch, one more than the last.
 
-    The first registration of a host that an operator added pins its id and key; later ones must bear the same. Raises Refused.
+    The first registration of a host that an operator added pins its id and key; later ones must bear the same, and a greater stamp: one
+    that was overheard, or comes twice, would else cut off the agent that lives. Raises Refused.
     """
-    if not signing.verify(public_key, signature, host_id, 0, 0, {"name": name, "public_key": public_key}):
+    if not 0 < stamp <= MOST_STAMP:
+        raise Refused(f"registration of host {host_id}: {stamp} is no stamp; upgrade the agent, or set its host's clock")
+    if not signing.verify(public_key, signature, host_id, 0, stamp, {"name": name, "public_key": public_key}):
         raise Refused(f"registration of host {host_id}: the signature is not that of the key")
     host = tx.execute(select(Host).where(Host.id == host_id).with_for_update()).scalar()
     if host is None:
@@ -39,8 +43,10 @@ def register(tx: Tx, host_id: str, name: str, public_key: str, signature: str) -
     elif host.public_key != public_key:
         LOG.critical("host %s (%s): another key claims to be it: %s", host.name, host_id, public_key)
         raise Refused(f"host {host_id} is known with another key")
-    host.agent_epoch += 1
-    host.seq = 0
+    if stamp <= host.registered_seq:
+        LOG.warning("host %s (%s): registration %d came after %d; it is refused", host.name, host_id, stamp, host.registered_seq)
+        raise Refused(f"host {host_id}: registration {stamp} is not newer than {host.registered_seq}")
+    host.agent_epoch, host.seq, host.registered_seq = host.agent_epoch + 1, 0, stamp
     host.registered_at = tx.execute(select(clock())).scalar()
     return host.agent_epoch
 
@@ -112,6 +118,14 @@ def one(tx: Tx, host_id: str) -> HostView:
     return found[0]
 
 
+def named(tx: Tx, name: str) -> HostView:
+    """The host of this name. Raises NotFound."""
+    found = all_hosts(tx, name=name)
+    if not found:
+        raise NotFound(f"There is no host {name}.")
+    return found[0]
+
+
 def set_enabled(tx: Tx, host_id: str, enabled: bool, reason: str | None) -> None:
     """Let placement choose the host, or not. Raises NotFound."""
     changed = update(Host).where(Host.id == host_id).values(enabled=enabled, disabled_reason=None if enabled else reason)
@@ -139,24 +153,35 @@ def add(tx: Tx, name: str, *, host_id: str | None, chassis: str | None, public_k
         if made is None:
             raise Conflict(f"The host id {host_id} belongs to another host.")
         return made
-    _same(there, "id", host_id, there.id)
-    _same(there, "key", public_key, there.public_key)
+    _same(there, "id", host_id, there.id, "remove it first")
+    _same(there, "key", public_key, there.public_key, "give it another with wolke-manage host rekey")
     there.public_key = public_key or there.public_key
     there.chassis = chassis or there.chassis
     there.availability_zone = zone or there.availability_zone
     return there.id
 
 
-def _same(there: Host, what: str, given: str | None, has: str | None) -> None:
+def _same(there: Host, what: str, given: str | None, has: str | None, advice: str) -> None:
     if given and has and given != has:
-        raise Conflict(f"Host {there.name} is known with the {what} {has}; remove it first.")
+        raise Conflict(f"Host {there.name} is known with the {what} {has}; {advice}.")
+
+
+def rekey(tx: Tx, name: str, public_key: str) -> None:
+    """Believe another key from now on: nothing that was signed with the old one counts, so stamps may start anew. Raises NotFound, BadRequest."""
+    there = tx.execute(select(Host).where(Host.name == name).with_for_update()).scalar()
+    if there is None:
+        raise NotFound(f"There is no host {name}.")
+    if there.public_key == public_key:
+        raise BadRequest(
+            f"Host {name} has the key {public_key} already; where host-key is removed, wolke-agent --generate-key makes another."
+        )
+    LOG.warning("host %s (%s): its key is %s from now on, no more %s", name, there.id, public_key, there.public_key)
+    there.public_key, there.registered_seq = public_key, 0
 
 
 def remove(tx: Tx, name: str) -> None:
     """Forget a host. Raises NotFound; BadRequest while servers are placed on it."""
-    found = all_hosts(tx, name=name)
-    if not found:
-        raise NotFound(f"There is no host {name}.")
-    if found[0].servers:
-        raise BadRequest(f"Host {name} has {found[0].servers} servers; delete them or move them away first.")
-    tx.execute(delete(Host).where(Host.id == found[0].row.id))
+    found = named(tx, name)
+    if found.servers:
+        raise BadRequest(f"Host {name} has {found.servers} servers; delete them or move them away first.")
+    tx.execute(delete(Host).where(Host.id == found.row.id))

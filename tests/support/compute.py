@@ -39,15 +39,19 @@ class Agent:
         self.key = Ed25519PrivateKey.generate()
         self.resources = {**RESOURCES, "hostname": name, **resources}
         self.endpoint = AgentEndpoint(db)
-        self.epoch = self.seq = 0
+        self.epoch = self.seq = self.stamp = 0
         self.document: dict[str, Any] | None = None
         db.run(lambda tx: hosts.add(tx, name, host_id=self.id, chassis=f"chassis-{name}", public_key=None, zone=zone))
 
-    def register(self) -> int:
+    def registration(self) -> dict[str, Any]:
+        """The next message by which the agent registers."""
+        self.stamp += 1
         public = public_text(self.key)
-        signature = sign(self.key, self.id, 0, 0, {"name": self.name, "public_key": public})
-        answer = self.endpoint.register({}, host_id=self.id, name=self.name, public_key=public, signature=signature)
-        self.epoch, self.seq = answer["agent_epoch"], 0
+        signature = sign(self.key, self.id, 0, self.stamp, {"name": self.name, "public_key": public})
+        return {"host_id": self.id, "name": self.name, "public_key": public, "stamp": self.stamp, "signature": signature}
+
+    def register(self) -> int:
+        self.epoch, self.seq = self.endpoint.register({}, **self.registration())["agent_epoch"], 0
         return self.epoch
 
     def pull(self, digest: str | None = None) -> dict[str, Any]:

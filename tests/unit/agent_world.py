@@ -134,6 +134,7 @@ class FakeController:
         self.again = False
         self.epoch = 0
         self.seq = 0
+        self.stamp = 0
         self.key = ""
         self.pulls = 0
         self.reports: list[dict[str, Any]] = []
@@ -141,11 +142,15 @@ class FakeController:
     def wish(self, *servers: dict[str, Any], **changes: Any) -> None:
         self.raw = raw_document(*servers, **changes)
 
-    def register(self, host_id: str, name: str, public_key: str, signature: str) -> Mapping[str, Any]:
+    def register(self, host_id: str, name: str, public_key: str, stamp: int, signature: str) -> Mapping[str, Any]:
         self._answers()
-        if not verify(public_key, signature, host_id, 0, 0, {"name": name, "public_key": public_key}):
+        if not verify(public_key, signature, host_id, 0, stamp, {"name": name, "public_key": public_key}):
             raise Refused("wrong signature")
-        self.key, self.epoch, self.seq, self.refuses = public_key, self.epoch + 1, 0, False
+        if stamp <= self.stamp:
+            raise Refused(f"registration {stamp} is not newer than {self.stamp}")
+        self.key, self.epoch, self.seq, self.stamp, self.refuses = public_key, self.epoch + 1, 0, stamp, False
+        if self.deaf:
+            raise Unreachable("the answer was lost")
         return {"agent_epoch": self.epoch}
 
     def pull(self, host_id: str, agent_epoch: int, seq: int, digest: str | None, signature: str) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from compute.agent.document import BadDocument, parse
 from compute.agent.domain_xml import Builder, Ceph, read_disks, read_mark
 from compute.agent.limits import Limits
 from compute.agent.observed import Mark, Phase
-from compute.agent.state import AlreadyRunning, StateDir
+from compute.agent.state import AlreadyRunning, Stamps, StateDir
 from tests.unit.agent_world import SERVER, disk, network, nic, raw_document, server
 
 FULL = raw_document(server(disks=[disk(limits={"total_iops_sec": 5})]), networks=[network()])
@@ -95,6 +95,52 @@ def test_an_identity_is_made_once_and_for_this_user_only(tmp_path: Path) -> None
     (tmp_path / "agent" / "host-key").write_bytes(b"short")
     with pytest.raises(ValueError, match="host-key is damaged"):
         StateDir(str(tmp_path)).identity()
+
+
+class Clock:
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def test_stamps_rise_whatever_the_clock_does_and_across_lives(tmp_path: Path) -> None:
+    clock, path = Clock(1000), tmp_path / "registrations"
+    stamps = Stamps(path, clock)
+    assert [stamps.next(), stamps.next()] == [1000, 1001]
+    clock.now = 5
+    assert [stamps.next(), Stamps(path, clock).next(), Stamps(path, clock).next()] == [1002, 1003, 1004]
+    clock.now = 2000
+    assert Stamps(path, clock).next() == 2000
+
+
+@pytest.mark.parametrize("content", [None, b"", b"900\n", b"\xff\xfe", b"-1", b"9" * 30])
+def test_a_lost_damaged_or_old_file_is_made_good_by_the_clock(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "registrations"
+    used = Stamps(path, Clock(1000)).next()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert used < Stamps(path, Clock(1001)).next() < 2000
+    assert int(path.read_text()) == 1001
+
+
+def test_a_stamp_is_on_the_disk_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "registrations", []
+
+    def fsync(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    used = Stamps(path, Clock(7)).next()
+    assert synced == [str(tmp_path / f".registrations.{os.getpid()}"), str(tmp_path)]
+    assert Stamps(path, Clock(0)).next() == used + 1
+
+
+def test_where_the_disk_takes_nothing_stamps_still_rise(tmp_path: Path) -> None:
+    stamps = Stamps(tmp_path / "nowhere" / "registrations", Clock(7))
+    assert [stamps.next(), stamps.next()] == [7, 8]
 
 
 def hold(path: str, ready: Any, done: Any) -> None:

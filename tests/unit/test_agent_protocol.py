@@ -107,6 +107,28 @@ def test_a_refused_agent_registers_anew_and_says_everything_again(identity: Iden
     assert (talk.controller.epoch, talk.controller.reports) == (2, [{"n": 1}, {"n": 1}])
 
 
+def test_a_registration_whose_answer_was_lost_is_made_anew_with_a_newer_stamp(identity: Identity) -> None:
+    talk = Talk(identity)
+    talk.controller.deaf = True
+    talk.courier.step()
+    assert (talk.controller.epoch, talk.controller.pulls) == (1, 0)
+    first = talk.controller.stamp
+    talk.controller.deaf = False
+    talk.courier.step()
+    assert (talk.controller.epoch, talk.controller.pulls) == (2, 1)
+    assert talk.controller.stamp > first
+
+
+def test_a_refused_registration_is_tried_again_with_a_newer_stamp(identity: Identity) -> None:
+    talk = Talk(identity)
+    talk.controller.stamp = identity.stamps.next() + 2**60  # it has heard of a time that has not come yet
+    talk.courier.step()
+    assert talk.controller.epoch == 0
+    talk.controller.stamp = 0
+    talk.courier.step()
+    assert (talk.controller.epoch, talk.controller.pulls) == (1, 1)
+
+
 def test_an_answer_that_is_not_understood_changes_nothing_and_gives_no_authority(identity: Identity) -> None:
     talk = Talk(identity)
     talk.controller.wish(server())

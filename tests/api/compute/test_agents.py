@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from common.db import Database
+from common.errors import BadRequest, NotFound
 from compute.agent.document import parse
 from compute.agent.signing import public_text, sign
 from compute.models import Host, Server, ServerDisk
@@ -30,7 +31,7 @@ def test_only_known_hosts_with_their_own_key_register(db: Database) -> None:
     with pytest.raises(Refused, match="another key"):
         agent.register()
     with pytest.raises(Refused, match="signature"):
-        agent.endpoint.register({}, host_id=agent.id, name="hv1", public_key=public_text(agent.key), signature="AAAA")
+        agent.endpoint.register({}, host_id=agent.id, name="hv1", public_key=public_text(agent.key), stamp=9, signature="AAAA")
     agent.id = str(uuid.uuid4())
     with pytest.raises(Refused, match="not known"):
         agent.register()
@@ -45,6 +46,67 @@ def test_a_host_added_by_name_takes_the_id_of_its_first_registration(db: Databas
     thief.__dict__ = {**agent.__dict__, "id": str(uuid.uuid4()), "key": Ed25519PrivateKey.generate()}
     with pytest.raises(Refused):
         thief.register()
+
+
+def test_a_registration_that_was_overheard_cuts_off_no_one(db: Database) -> None:
+    agent = Agent(db, "hv1")
+    first, second = agent.registration(), agent.registration()
+    assert agent.endpoint.register({}, **second) == {"agent_epoch": 1}
+    agent.epoch = 1
+    for replayed in (second, first):  # the bus may bring one twice as well, or late
+        with pytest.raises(Refused, match="not newer"):
+            agent.endpoint.register({}, **replayed)
+    with pytest.raises(Refused, match="signature"):
+        agent.endpoint.register({}, **{**second, "stamp": second["stamp"] + 1})
+    agent.pull()
+    agent.report()
+    found = row(db, agent)
+    assert (found.agent_epoch, found.registered_seq, found.seq) == (1, second["stamp"], 2)
+    assert agent.register() == 2
+
+
+@pytest.mark.parametrize("stamp", [0, -1, 2**63])
+def test_a_registration_bears_a_stamp(db: Database, stamp: int) -> None:
+    agent = Agent(db, "hv1")
+    agent.stamp = stamp - 1
+    with pytest.raises(Refused, match=f"{stamp} is no stamp"):
+        agent.register()
+    said = agent.registration()
+    del said["stamp"]
+    with pytest.raises(Refused, match="0 is no stamp; upgrade the agent"):
+        agent.endpoint.register({}, **said)
+    assert row(db, agent).agent_epoch == 0
+
+
+def test_a_host_that_gets_another_key_starts_its_stamps_anew(db: Database) -> None:
+    agent = Agent(db, "hv1")
+    agent.stamp = 10**18
+    overheard = agent.registration()
+    agent.endpoint.register({}, **overheard)
+    agent.key, agent.stamp = Ed25519PrivateKey.generate(), 0
+    db.run(lambda tx: hosts.rekey(tx, "hv1", public_text(agent.key)))
+    with pytest.raises(Refused, match="another key"):
+        agent.endpoint.register({}, **overheard)
+    assert agent.register() == 2
+    agent.pull()
+    with pytest.raises(BadRequest, match="already"):
+        db.run(lambda tx: hosts.rekey(tx, "hv1", public_text(agent.key)))
+    with pytest.raises(NotFound, match="hv2"):
+        db.run(lambda tx: hosts.rekey(tx, "hv2", "k"))
+
+
+def test_a_host_that_was_removed_and_added_again_registers(db: Database) -> None:
+    agent = Agent(db, "hv1")
+    agent.stamp = 10**18
+    agent.register()
+    public = public_text(agent.key)
+    db.run(lambda tx: hosts.remove(tx, "hv1"))
+    with pytest.raises(Refused, match="not known"):
+        agent.register()
+    db.run(lambda tx: hosts.add(tx, "hv1", host_id=agent.id, chassis=None, public_key=public, zone=None))
+    agent.register()
+    agent.pull()
+    assert row(db, agent).registered_seq == agent.stamp
 
 
 def test_replayed_older_and_forged_messages_are_refused(db: Database) -> None:
