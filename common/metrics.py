@@ -19,6 +19,7 @@ PARKED = Gauge("wolke_jobs_parked", "Jobs that wait for an operator")
 WAKES_LOST = Counter("wolke_wakes_lost_total", "Wakes that could not be sent; polling finds the work", ["topic"])
 PULLS = Counter("wolke_agent_pulls_total", "Pulls answered", ["unchanged"])
 REPORTS = Counter("wolke_agent_reports_total", "Reports taken")
+UNKNOWN = Gauge("wolke_agent_unknown", "Things on this hypervisor that no row knows; they are left alone", ["kind"])
 
 
 class Resource:

@@ -5,7 +5,7 @@ Source: https://libvirt.org/formatdomain.html.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -169,11 +169,22 @@ def read_mark(root: ET.Element) -> Mark | None:
 def read_disks(root: ET.Element, *, live: bool) -> Mapping[str, ObservedDisk]:
     """The disks of a domain's XML that carry our alias, by id."""
     disks = {}
+    for disk_id, device, element in _disks(root):
+        if disk_id is not None:
+            limits = Limits.of({name: element.findtext(f"iotune/{name}") for name in LIMITS})
+            disks[disk_id] = ObservedDisk(disk_id, device, limits, live)
+    return disks
+
+
+def read_foreign_disks(root: ET.Element) -> frozenset[str]:
+    """The devices of a domain's XML that are disks without our alias: someone else put them there."""
+    return frozenset(device for disk_id, device, _ in _disks(root) if disk_id is None)
+
+
+def _disks(root: ET.Element) -> Iterator[tuple[str | None, str, ET.Element]]:
+    """Id (None: not ours), device and element of each disk."""
     for element in root.iterfind("devices/disk"):
         alias, target = element.find("alias"), element.find("target")
-        if alias is None or target is None or not alias.get("name", "").startswith("ua-"):
-            continue
-        limits = Limits.of({name: element.findtext(f"iotune/{name}") for name in LIMITS})
-        disk_id = alias.get("name", "")[3:]
-        disks[disk_id] = ObservedDisk(disk_id, target.get("dev", ""), limits, live)
-    return disks
+        name = alias.get("name", "") if alias is not None else ""
+        if target is not None:
+            yield name[3:] if name.startswith("ua-") else None, target.get("dev", ""), element

@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 
 from compute.agent.document import Disk, Server
-from compute.agent.domain_xml import NAMESPACE, Builder, mark_element, read_disks, read_mark
+from compute.agent.domain_xml import NAMESPACE, Builder, mark_element, read_disks, read_foreign_disks, read_mark
 from compute.agent.limits import Limits
 from compute.agent.observed import Domain, Mark, ObservedDisk, Power
 from compute.agent.ports import EngineAway, EngineError
@@ -74,7 +74,7 @@ class LibvirtHypervisor:
         self._lock = threading.RLock()
         self._conn: Any = None
         self._callback: Callable[[str | None], None] = lambda _: None
-        self._facts: dict[str, Domain | None] = {}
+        self._facts: dict[str, Domain | str | None] = {}  # of one that is not ours its name, None of one that is gone
         self._dirty: set[str] = set()
         self._refresh_at = 0.0
         self._sure_at = 0.0
@@ -95,7 +95,11 @@ class LibvirtHypervisor:
                 known[key] = self._read(handles[key])
             with self._lock:
                 self._facts = known
-            return {key: fact for key, fact in known.items() if fact is not None}
+            return {key: fact for key, fact in known.items() if isinstance(fact, Domain)}
+
+    def foreign(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(fact for fact in self._facts.values() if isinstance(fact, str))
 
     def define(self, server: Server, mark: Mark) -> None:
         with self._engine(server.id) as conn:
@@ -177,14 +181,14 @@ class LibvirtHypervisor:
                 "cpu_info": _cpu_info(conn.getCapabilities()),
             }
 
-    def _read(self, handle: Any) -> Domain | None:
-        """The facts of one domain; None when it is not ours, or gone meanwhile."""
+    def _read(self, handle: Any) -> Domain | str | None:
+        """The facts of one domain; its name when it is not ours, None when it is gone meanwhile."""
         try:
             state, reason = handle.state()
             root = _parse(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
             mark = read_mark(root)
             if mark is None:
-                return None
+                return str(handle.name())
             power, why = _power(state, reason)
             active = power in (Power.RUNNING, Power.PAUSED)
             disks = dict(read_disks(root, live=active))
@@ -192,7 +196,8 @@ class LibvirtHypervisor:
             if active:
                 config = dict(read_disks(_parse(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), live=False))
                 disks = {key: _with_limits(handle, disk) for key, disk in disks.items()}
-            return Domain(handle.UUIDString(), power, mark, disks, frozenset(config), why)
+            foreign = read_foreign_disks(root) if active else frozenset()
+            return Domain(handle.UUIDString(), power, mark, disks, frozenset(config), why, foreign)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return None

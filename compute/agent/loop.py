@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any
 
+from common import metrics
 from compute.agent import report
 from compute.agent.apply import Applier
 from compute.agent.document import Document, Question
@@ -93,6 +94,7 @@ class Agent:
         if desired is None:
             return self._tick_s  # nothing was pulled in this life: nothing is known to be wished
         observed = observe(self._host, self._ledger, desired, self._shutdown_s)
+        self._count(report.left_alone(desired, observed))
         authority = self._courier.authority()
         now = self._clock()
         actions = plan(desired, observed, now, authority=authority, shutdown_s=self._shutdown_s)
@@ -110,6 +112,11 @@ class Agent:
         )
         waits = any(asked.waits for asked in observed.asked.values())
         return WATCH_S if waits or actions else self._tick_s
+
+    @staticmethod
+    def _count(unknown: list[tuple[str, str]]) -> None:
+        for kind in report.KINDS:
+            metrics.UNKNOWN.labels(kind).set(sum(kind == found for found, _ in unknown))
 
     def _hand_out(self, desired: Document, actions: list[Action]) -> None:
         for subject, group in groupby(actions, key=lambda action: action.subject):

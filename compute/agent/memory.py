@@ -29,6 +29,7 @@ class _Machine:
     config: dict[str, Disk] = field(default_factory=dict)
     live: dict[str, Disk] = field(default_factory=dict)
     why: str = ""
+    foreign_disks: set[str] = field(default_factory=set)
 
 
 class MemoryHypervisor:
@@ -40,6 +41,7 @@ class MemoryHypervisor:
         self.fail: dict[str, str] = {}
         self.away = False
         self.starts: list[str] = []
+        self.strangers: set[str] = set()
         self._callback: Callable[[str | None], None] = lambda _: None
         self._lock = threading.RLock()
 
@@ -50,6 +52,10 @@ class MemoryHypervisor:
         self._check("domains")
         with self._lock:
             return {key: self._domain(machine) for key, machine in self.machines.items()}
+
+    def foreign(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self.strangers)
 
     def define(self, server: Server, mark: Mark) -> None:
         self._check("define")
@@ -161,6 +167,7 @@ class MemoryHypervisor:
             disks={disk.id: ObservedDisk(disk.id, disk.device, disk.limits, active) for disk in disks.values()},
             config_disks=frozenset(machine.config),
             why=machine.why,
+            foreign_disks=frozenset(machine.foreign_disks) if active else frozenset(),
         )
 
 

@@ -6,7 +6,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compute.agent.document import Document, Server
 from compute.agent.observed import NOTHING_ASKED, Asked, Domain, Failure, Observed, Phase, Power
@@ -119,7 +119,8 @@ def observe(host: Host, ledger: Ledger, desired: Document, shutdown_s: float) ->
     """
     _, busy = ledger.snapshot()
     domains = host.hypervisor.domains()
-    seen = Observed(domains, host.switch.taps(), host.consoles.present(), host.namespaces.present(), {}, busy)
+    foreign = host.hypervisor.foreign()
+    seen = Observed(domains, host.switch.taps(), host.consoles.present(), host.namespaces.present(), foreign, {}, busy)
     ledger.settle(desired, seen, shutdown_s)
     asked, _ = ledger.snapshot()
-    return Observed(seen.domains, seen.taps, seen.consoles, seen.namespaces, asked, busy)
+    return replace(seen, asked=asked)

@@ -64,6 +64,7 @@ class Domain:
     disks: Mapping[str, ObservedDisk]
     config_disks: frozenset[str]
     why: str = ""  # the engine's word for the state: "crashed", "I/O error", …
+    foreign_disks: frozenset[str] = frozenset()  # devices in the running QEMU that this house did not put there
 
     @property
     def active(self) -> bool:
@@ -124,6 +125,7 @@ class Observed:
     taps: Mapping[str, Tap]
     consoles: frozenset[str] = frozenset()  # servers with a console log on disk
     namespaces: Mapping[str, Network | None] = field(default_factory=dict)  # by network id; None: there, but not as wished
+    foreign: frozenset[str] = frozenset()  # names of domains without our mark
     asked: Mapping[str, Asked] = field(default_factory=dict)
     busy: frozenset[str] = frozenset()
 

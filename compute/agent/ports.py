@@ -27,13 +27,16 @@ class Unreachable(Exception):
 
 
 class Hypervisor(Protocol):
-    """Domains. Only those with our metadata element are seen or touched. All methods may be called from any thread."""
+    """Domains. Only those with our metadata element are touched; of others the name is told. All methods may be called from any thread."""
 
     def on_change(self, callback: Callable[[str | None], None]) -> None:
         """`callback(server id)` after a domain changed, None for all; called from another thread, must not block."""
 
     def domains(self) -> Mapping[str, Domain]:
         """Every domain of ours by server id. Raises EngineAway."""
+
+    def foreign(self) -> frozenset[str]:
+        """Names of the domains that were not ours at the last `domains()`."""
 
     def define(self, server: Server, mark: Mark) -> None:
         """Write the configuration of a domain without QEMU, new or anew."""

@@ -15,6 +15,10 @@ from compute.agent.limits import Limits
 from compute.agent.observed import Asked, Domain, Failure, Observed, Phase, Power
 from compute.agent.plan import WIRE_S, detach_refused, guest_ended_it, is_stale, start_due, unwired
 
+KINDS = ("server", "disk", "domain")
+MOST_UNKNOWN = 32  # listed in a report; the rest is counted
+NAME_LENGTH = 300
+
 
 def make(
     desired: Document,
@@ -27,15 +31,39 @@ def make(
     answers: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The body of a report on `observed` at `now` (CLOCK_BOOTTIME, seconds)."""
+    unknown = left_alone(desired, observed)
     return {
         "epoch": desired.epoch,
         "digest": desired.digest,
         "address": address,
         "resources": dict(resources),
         "servers": [_server(desired, server, observed, now, authority) for server in desired.servers.values()],
-        "unknown": sorted(observed.domains.keys() - desired.servers.keys()),
+        "unknown": [f"{kind} {name}"[:NAME_LENGTH] for kind, name in unknown[:MOST_UNKNOWN]],
+        "unknown_count": len(unknown),
         "answers": [dict(answer) for answer in answers],
     }
+
+
+def left_alone(desired: Document, observed: Observed) -> list[tuple[str, str]]:
+    """What is here and no row knows, as (kind of `KINDS`, name), what matters most first. Nothing is done about any of it.
+
+    A `server` is a domain of ours, by id; a `disk` is one in the QEMU of a server that is listed, by server id and device; a `domain` is
+    one that someone else defined, by name.
+    """
+    servers = sorted(observed.domains.keys() - desired.servers.keys())
+    disks = sorted(
+        f"{server.id}/{device}" for server in desired.servers.values() for device in _unlisted(server, observed.domains.get(server.id))
+    )
+    found = zip(KINDS, (servers, disks, sorted(observed.foreign)), strict=True)
+    return [(kind, name) for kind, names in found for name in names]
+
+
+def _unlisted(server: Server, domain: Domain | None) -> set[str]:
+    """Devices in the running QEMU that no row wishes there or away."""
+    if domain is None:
+        return set()
+    listed = {disk.id for disk in server.disks}
+    return {disk.device for disk in domain.disks.values() if disk.live and disk.id not in listed} | domain.foreign_disks
 
 
 def _server(desired: Document, server: Server, observed: Observed, now: float, authority: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from common import epoch, jobs
 from common.api.shapes import Checker, array, obj
 from common.db import Tx, clock
 from common.models import Job
+from compute.agent.report import MOST_UNKNOWN, NAME_LENGTH
 from compute.models import Allocation, Host, Question, Server, ServerAction, ServerDisk
 from compute.service import actions, limits
 from volume import public as volume_public
@@ -23,6 +24,7 @@ LOG = logging.getLogger(__name__)
 Json = Mapping[str, Any]
 STATES = ("running", "stopped", "crashed", "paused", "absent", "pending")
 RESOURCES = ("vcpus", "memory_mib", "disk_gib", "hypervisor_type", "hypervisor_version", "cpu_info", "hostname")
+MOST_COUNT = 2**31 - 1
 NUMBER = {"type": "integer", "minimum": 0}
 TEXT = {"type": "string"}
 FAULT = {"anyOf": [{"type": "null"}, obj({"code": NUMBER, "message": TEXT, "tries": NUMBER}, required=("message",), extra=True)]}
@@ -41,7 +43,7 @@ SERVER = obj(
 )  # fmt: skip
 SHAPE = obj(
     {
-        "epoch": NUMBER, "resources": {"type": "object"}, "servers": array(SERVER), "unknown": array(TEXT),
+        "epoch": NUMBER, "resources": {"type": "object"}, "servers": array(SERVER), "unknown": array(TEXT), "unknown_count": NUMBER,
         "answers": array(obj({"id": TEXT}, required=("id",), extra=True)),
     },
     required=("epoch", "servers"), extra=True,
@@ -67,12 +69,28 @@ def take(tx: Tx, host: Host, body: Json) -> dict[str, Any]:
 def _host(tx: Tx, host: Host, body: Json) -> None:
     resources = body.get("resources") or {}
     values = {name: resources[name] for name in RESOURCES if resources.get(name) is not None}
-    values |= {"address": body.get("address"), "applied_digest": body.get("digest"), "unknown": sorted(body.get("unknown") or ())}
+    values |= {"address": body.get("address"), "applied_digest": body.get("digest"), **_unknown(body)}
     new = {name: value for name, value in values.items() if getattr(host, name) != value}
-    if new.get("unknown"):
-        LOG.warning("host %s holds domains that no row knows; they are left alone: %s", host.name, ", ".join(new["unknown"]))
-    if new:
-        tx.execute(update(Host).where(Host.id == host.id).values(**new))
+    if not new:
+        return
+    tx.execute(update(Host).where(Host.id == host.id).values(**new))
+    if new.keys() & {"unknown", "unknown_count"}:
+        _tell(host.name, values["unknown"], values["unknown_count"])
+
+
+def _unknown(body: Json) -> dict[str, Any]:
+    """What the host left alone: its first lines, and how many there are."""
+    lines = body.get("unknown") or ()
+    shown = ["".join(c if c.isprintable() else "?" for c in line[:NAME_LENGTH]) for line in lines[:MOST_UNKNOWN]]
+    return {"unknown": shown, "unknown_count": min(max(body.get("unknown_count", 0), len(lines)), MOST_COUNT)}
+
+
+def _tell(name: str, lines: list[str], count: int) -> None:
+    if not lines:
+        LOG.warning("host %s: nothing is left there that no row knows", name)
+        return
+    rest = f" and {count - len(lines)} more" if count > len(lines) else ""
+    LOG.warning("host %s holds what no row knows; it is left alone: %s%s", name, ", ".join(lines), rest)
 
 
 def _answers(tx: Tx, host_id: str, answers: Any) -> None:

@@ -42,6 +42,8 @@ class Bench(Protocol):
     def server(self, *disks: str) -> Server: ...
     def booted(self, server_id: str) -> None: ...
     def kill_qemu(self, server_id: str) -> None: ...
+    def stranger(self, name: str) -> None: ...
+    def plug_stranger(self, server_id: str, device: str) -> None: ...
 
 
 class MemoryBench:
@@ -58,12 +60,20 @@ class MemoryBench:
     def kill_qemu(self, server_id: str) -> None:
         self.memory.end(server_id, Power.OFF, "QEMU died")
 
+    def stranger(self, name: str) -> None:
+        self.memory.strangers.add(name)
+
+    def plug_stranger(self, server_id: str, device: str) -> None:
+        self.memory.machines[server_id].foreign_disks.add(device)
+
     def close(self) -> None:
         pass
 
 
 class LibvirtBench:
     def __init__(self, folder: Path, host: StackHost) -> None:
+        import libvirt
+
         from compute.agent.libvirt import LibvirtHypervisor
 
         uri = host.libvirt_uri
@@ -71,6 +81,8 @@ class LibvirtBench:
         self.consoles = FileConsoles(folder / "console")
         self.hypervisor: Hypervisor = LibvirtHypervisor(uri, Builder("qemu", self.source, self.consoles.path))
         self.made: list[str] = []
+        self.strangers: list[str] = []
+        self.other = libvirt.open(uri)
 
     def source(self, wanted: Disk) -> ET.Element:
         path = self.folder / wanted.image
@@ -93,7 +105,23 @@ class LibvirtBench:
     def kill_qemu(self, server_id: str) -> None:
         os.kill(qemu_of(server_id), signal.SIGKILL)
 
+    def stranger(self, name: str) -> None:
+        """Someone else's domain, defined by another hand."""
+        machine = "<os><type arch='x86_64' machine='q35'>hvm</type></os>"
+        self.other.defineXML(f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>16</memory>{machine}</domain>")
+        self.strangers.append(name)
+
+    def plug_stranger(self, server_id: str, device: str) -> None:
+        path = self.folder / device
+        path.touch()
+        os.truncate(path, 1024 * 1024)
+        text = f"<disk type='file'><source file='{path}'/><target dev='{device}' bus='virtio'/></disk>"
+        self.other.lookupByUUIDString(server_id).attachDeviceFlags(text, 1)  # VIR_DOMAIN_AFFECT_LIVE
+
     def close(self) -> None:
+        for name in self.strangers:
+            self.other.lookupByName(name).undefine()
+        self.other.close()
         for server_id in self.made:
             if server_id in self.hypervisor.domains():
                 self.hypervisor.destroy(server_id)
@@ -178,6 +206,18 @@ def test_a_disk_is_plugged_limited_and_let_go_by_a_running_guest(bench: Bench) -
     hypervisor.detach(wanted.id, volume.id)
     wait_for(lambda: volume.id not in seen(bench, wanted.id).disks)
     hypervisor.detach(wanted.id, volume.id)
+
+
+def test_what_others_made_is_named_and_not_taken_for_ours(bench: Bench) -> None:
+    server_id = run(bench, bench.server())
+    assert seen(bench, server_id).foreign_disks == frozenset()
+    name = f"stranger-{uuid.uuid4()}"
+    bench.stranger(name)
+    bench.plug_stranger(server_id, "vdz")
+    wait_for(lambda: name in (bench.hypervisor.domains(), bench.hypervisor.foreign())[1])
+    wait_for(lambda: seen(bench, server_id).foreign_disks == {"vdz"})
+    assert list(seen(bench, server_id).disks) == ["root"]
+    assert not {server_id, f"wolke-{server_id}"} & bench.hypervisor.foreign()
 
 
 def test_a_guest_that_obeys_the_power_button_is_off_by_guest(bench: Bench) -> None:

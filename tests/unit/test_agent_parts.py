@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from compute.agent import ceph, signing
 from compute.agent.consoles import KEEP_BYTES, TAIL_BYTES, FileConsoles
 from compute.agent.document import BadDocument, parse
-from compute.agent.domain_xml import Builder, Ceph, read_disks, read_mark
+from compute.agent.domain_xml import Builder, Ceph, read_disks, read_foreign_disks, read_mark
 from compute.agent.limits import Limits
 from compute.agent.observed import Mark, Phase
 from compute.agent.state import AlreadyRunning, Stamps, StateDir
@@ -242,3 +242,12 @@ def test_a_missing_keyring_is_said_in_one_sentence(tmp_path: Path, monkeypatch: 
         ceph.key("/etc/ceph/ceph.conf", "hv1")
     (tmp_path / "ring").write_text("[client.hv1]\n\tkey = AQID\n")
     assert ceph.key("/etc/ceph/ceph.conf", "hv1") == b"\x01\x02\x03"
+
+
+def test_a_disk_that_someone_else_plugged_is_told_from_ours() -> None:
+    found = ET.fromstring(
+        "<domain><devices><disk><target dev='vda'/><alias name='ua-root'/></disk><disk><target dev='sda'/></disk>"
+        "<disk><target dev='vdb'/><alias name='virtio-disk1'/></disk></devices></domain>"
+    )
+    assert list(read_disks(found, live=True)) == ["root"]
+    assert read_foreign_disks(found) == {"sda", "vdb"}

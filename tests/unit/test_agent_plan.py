@@ -90,7 +90,7 @@ def test_a_domain_that_is_not_listed_is_reported_and_left_alone() -> None:
     world = running()
     world.wish()
     assert world.settle() == []
-    assert world.report()["unknown"] == [SERVER]
+    assert world.report()["unknown"] == [f"server {SERVER}"]
     assert world.hypervisor.machines[SERVER].power is Power.RUNNING
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from compute.agent.observed import Domain, Power
 from compute.agent.plan import Attach, Detach
-from tests.unit.agent_world import SERVER, World, disk, server
+from compute.agent.report import MOST_UNKNOWN
+from compute.agent.signing import canonical
+from tests.unit.agent_world import OTHER, SERVER, World, disk, nic, server
 
 VOLUME = "a7000000-0000-4000-8000-000000000001"
 
@@ -96,3 +98,31 @@ def test_a_disks_fault_counts_its_tries_and_goes_with_its_wish() -> None:
     assert world.reported()["disks"][1]["fault"] == {"code": 500, "message": "no free slot", "tries": 6}
     world.wish(server(disks=[disk(), disk(VOLUME, generation=2)]))
     assert world.reported()["disks"][1]["fault"] is None
+
+
+def test_what_no_row_knows_is_listed_and_left_as_it_is() -> None:
+    world = World()
+    world.wish(server(disks=[disk(), disk(VOLUME)]), server(OTHER, nics=[nic("90000000-0000-4000-8000-000000000002", tap="tap2")]))
+    world.settle()
+    assert (world.report()["unknown"], world.report()["unknown_count"]) == ([], 0)
+    world.hypervisor.strangers = {"web", "db"}
+    world.hypervisor.machines[SERVER].foreign_disks = {"sda"}
+    world.wish(server())  # the rows of a server and of an attachment are lost
+    before = {key: (machine.power, dict(machine.live)) for key, machine in world.hypervisor.machines.items()}
+    assert world.settle() == []
+    said = [f"server {OTHER}", f"disk {SERVER}/sda", f"disk {SERVER}/vdb", "domain db", "domain web"]
+    assert (world.report()["unknown"], world.report()["unknown_count"]) == (said, 5)
+    assert {key: (machine.power, dict(machine.live)) for key, machine in world.hypervisor.machines.items()} == before
+    world.wish(server(disks=[disk(), disk(VOLUME, desired="absent")]))  # one that a row wishes away is known
+    assert f"disk {SERVER}/vdb" not in world.report()["unknown"]
+    world.hypervisor.end(SERVER, Power.OFF)  # a disk that no QEMU has open is nowhere
+    assert not [line for line in world.report()["unknown"] if line.startswith("disk")]
+
+
+def test_the_list_of_the_unknown_is_short_and_stands_still() -> None:
+    world = running()
+    world.hypervisor.strangers = {f"{number:03}-" + "x" * 1000 for number in range(100)}
+    said = world.report()
+    assert (len(said["unknown"]), said["unknown_count"]) == (MOST_UNKNOWN, 100)
+    assert len(canonical(said["unknown"])) < 10_000
+    assert said["unknown"] == sorted(said["unknown"])  # it is sent again where it differs

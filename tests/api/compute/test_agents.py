@@ -261,9 +261,32 @@ def test_a_malformed_report_is_refused_whole(cloud: World) -> None:
 
 
 def test_unknown_domains_are_noted_and_nothing_more(cloud: World) -> None:
-    stranger = str(uuid.uuid4())
-    cloud.agents[0].report(unknown=[stranger])
-    assert row(cloud.db, cloud.agents[0]).unknown == [stranger]
+    agent, server_id = cloud.agents[0], cloud.active()
+    said = ["server " + str(uuid.uuid4()), f"disk {server_id}/vdz", "domain web\x00\x1b"]
+    for more in ({}, {"unknown_count": 40}):
+        agent.report(unknown=said, **more)
+    found = row(cloud.db, agent)
+    assert (found.unknown, found.unknown_count) == ([*said[:2], "domain web??"], 40)
+    assert cloud.show(server_id)["status"] == "ACTIVE"
+    agent.report(unknown=["domain " + "x" * 999] * 99, unknown_count=2**40)
+    found = row(cloud.db, agent)
+    assert (len(found.unknown), len(found.unknown[0]), found.unknown_count) == (32, 300, 2**31 - 1)
+
+
+def test_unknown_things_are_told_once_for_each_change(cloud: World, caplog: pytest.LogCaptureFixture) -> None:
+    agent = cloud.agents[0]
+    told = []
+    for count, said in ((1, ["domain a"]), (1, ["domain a"]), (2, ["domain a"]), (2, ["domain a"]), (0, []), (0, [])):
+        caplog.clear()
+        with counted(cloud.db) as sent:
+            agent.report(unknown=said, unknown_count=count)
+        told.append([record.message for record in caplog.records if record.levelname == "WARNING"])
+        assert bool(told[-1]) is any("unknown" in text for text in sent if text.startswith("UPDATE"))
+    assert told == [
+        ["host hv1 holds what no row knows; it is left alone: domain a"], [],
+        ["host hv1 holds what no row knows; it is left alone: domain a and 1 more"], [],
+        ["host hv1: nothing is left there that no row knows"], [],
+    ]  # fmt: skip
 
 
 def test_delete_waits_for_a_report_of_this_very_wish(cloud: World) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from compute import manage
 from compute.api import SERVICE
+from compute.models import Host
 from compute.policy import RULES
 from tests.support.api import OTHER_PROJECT, PROJECT
 from tests.support.compute import World, add_flavor
@@ -149,6 +151,14 @@ def test_the_operators_commands(cloud: World, monkeypatch: pytest.MonkeyPatch, c
     code, out = run("host", "add", "hv9", "--chassis", "c9", "--availability-zone", "east")
     assert (code, len(out.strip())) == (0, 36)
     assert "hv9" in run("host", "list")[1]
+    assert run("host", "rekey", "hv9", "--public-key", "another")[0] == 0
+    assert run("host", "rekey", "hv9", "--public-key", "another")[0] == 1
+    cloud.db.run(lambda tx: tx.execute(update(Host).values(unknown=["server 5e", "domain web"], unknown_count=3)))
+    assert run("host", "list")[1].splitlines()[1].split()[-1] == "3"
+    shown = run("host", "show", "hv9")[1]
+    assert shown.splitlines()[-4:] == [f"{'unknown':18} 3", "  server 5e", "  domain web", "  and 1 more"]
+    assert f"{'public key':18} another" in shown
+    assert run("host", "show", "hv8")[0] == 1
     assert run("host", "remove", "hv9")[0] == 0
     assert run("host", "remove", "hv9")[0] == 1
 
