@@ -10,6 +10,7 @@ import falcon
 
 from common import errors
 
+DEEPEST = 64
 TAKEN = ("application/x-www-form-urlencoded", "text/plain", "application/octet-stream")
 
 
@@ -25,6 +26,8 @@ def read_json(http: falcon.Request, most: int) -> Any:
         body = json.loads(data.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
         if b"\\u" in data:
             _must_be_text(body)
+        if data.count(b"[") + data.count(b"{") > DEEPEST:
+            _must_be_flat(body)
         return body
     except RecursionError:
         raise errors.BadRequest("Malformed request body: it is nested too deep.") from None
@@ -54,6 +57,16 @@ def _finite(number: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise ValueError(f"{number} is too large a number")
     return value
+
+
+def _must_be_flat(body: object) -> None:
+    """Raise ValueError for what is nested deeper than any body of ours: whoever walks it by recursion would fail."""
+    level, depth = [body], 0
+    while level := [value for value in level if isinstance(value, dict | list)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        level = [inner for value in level for inner in (value.values() if isinstance(value, dict) else value)]
 
 
 def _must_be_text(body: object) -> None:

@@ -124,6 +124,12 @@ def test_malformed_json_is_400(api, raw):
     api("POST", "/toys", raw=raw, ok=400)
 
 
+@pytest.mark.parametrize("depth", [63, 940, 945, 950])
+def test_a_body_nested_too_deep_is_400_whoever_would_have_walked_it(api, depth):
+    raw = b'{"toy": {"name": ' + b"[" * depth + b"]" * depth + b"}}"
+    assert "nested" in api("POST", "/toys", raw=raw, ok=400).text
+
+
 def test_a_body_too_large_is_413(api):
     api("POST", "/toys", raw=b" " * (1 << 21), ok=413)
 
