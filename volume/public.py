@@ -70,8 +70,8 @@ def create_volume(
 
 
 def delete_volume(tx: Tx, actor: Actor, volume_id: str) -> None:
-    """Have a volume removed. Raises NotFound, and BadRequest where its state does not allow it (attached, has snapshots)."""
-    volumes.delete(tx, actor, volume_id)
+    """Have a volume removed, whatever is being done to it. Raises NotFound, and BadRequest where it is attached or has snapshots."""
+    volumes.delete(tx, actor, volume_id, force=True)
 
 
 def attach(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 
 from common.db import Database
+from common.models import Job
 from compute.agent.domain_xml import SPARE_PORTS
 from tests.support.compute import World, as_wished, volume_type
 from volume.models import Attachment, Volume
@@ -126,6 +127,19 @@ def test_a_volume_is_made_from_the_image_and_booted(cloud: World) -> None:
     cloud.api.delete(f"/v2.1/servers/{server_id}")
     cloud.settle()
     assert cloud.blocks.names("volumes") == []
+    assert cloud.jobs() == []
+
+
+def test_a_volume_that_is_still_being_made_goes_with_its_server(cloud: World) -> None:
+    cloud.db.run(volume_type)
+    device = {"source_type": "image", "destination_type": "volume", "uuid": cloud.image_id, "boot_index": 0, "volume_size": 1}
+    server_id = cloud.create(imageRef="", block_device_mapping_v2=[{**device, "delete_on_termination": True}])["id"]
+    later = update(Job).where(Job.kind == "volume.create").values(due_at=text("'infinity'"))
+    cloud.db.run(lambda tx: tx.execute(later))
+    cloud.work()
+    cloud.api.delete(f"/v2.1/servers/{server_id}")
+    cloud.settle()
+    assert cloud.db.run(lambda tx: tx.execute(select(Volume.id)).all()) == []
     assert cloud.jobs() == []
 
 
