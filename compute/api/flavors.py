@@ -97,7 +97,7 @@ def create_flavor(request: Request) -> Json:
 def _factor(given: Any) -> float:
     try:
         factor = float(given)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         factor = -1.0
     if not 0 < factor < 1e38:
         raise BadRequest(f"Invalid input for field/attribute rxtx_factor. Value: {given}. It must be a number above 0.")

@@ -29,6 +29,8 @@ def test_flavors_are_made_listed_and_removed(cloud: World) -> None:
     assert cloud.api.get("/v2.1/flavors?limit=1")["flavors_links"]
     for body, code in (
         ({**FLAVOR, "id": "77", "name": "y"}, 409),
+        ({**FLAVOR, "name": "y", "rxtx_factor": "9" * 400}, 400),
+        ({**FLAVOR, "name": "y", "rxtx_factor": 10**400}, 400),
         (FLAVOR, 409),
         ({**FLAVOR, "ram": 0}, 400),
         ({**FLAVOR, "name": " "}, 400),
