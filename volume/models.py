@@ -36,13 +36,17 @@ class VolumeType(Identified, Base):
 
 
 class Volume(Identified, Desired, Base):
-    """A volume; its status is `volume.service.status`. At most one of `image_id` and `snapshot_id` says what it was made from."""
+    """A volume; its status is `volume.service.status`. At most one of `image_id` and `snapshot_id` says what it was made from.
+
+    `size_gib` is the wish, `observed_gib` what the store was last seen to have: 0 before the volume is made.
+    """
 
     __tablename__ = "volume"
     __table_args__ = (
         CheckConstraint("size_gib > 0", name="size"),
         Index("ix_volume_project_id_created_at", "project_id", "created_at", "id"),
         Index("ix_volume_created_at", "created_at", "id"),
+        Index("ix_volume_snapshot_id", "snapshot_id"),
         {"schema": SCHEMA},
     )
 
@@ -51,6 +55,7 @@ class Volume(Identified, Desired, Base):
     name: Mapped[str | None]
     description: Mapped[str | None]
     size_gib: Mapped[int] = mapped_column(Integer)
+    observed_gib: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     type_id: Mapped[str] = mapped_column(_ref("volume_type"), index=True)
     availability_zone: Mapped[str]
     bootable: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
