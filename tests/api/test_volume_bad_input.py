@@ -23,18 +23,18 @@ from volume.api import SERVICE as VOLUME
 from volume.models import Snapshot, Volume, VolumeType
 
 ODD = [
-    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "%", "'; --", [], [None], {}, {"a": {"b": []}},
+    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "5\n", "true\n", "yeſ", "%", "'; --", [], [None], {}, {"a": {"b": []}},
     ["x" * 300], "../..", 0, "in:", "latest",
 ]  # fmt: skip
 # An image, a volume and a snapshot of this id are there.
 HERE = "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"
 PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%ff", "a%20b", "%27", HERE]
 QUERIES = [
-    "limit=-1", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
+    "limit=-1", "limit=--5", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
     "name=in:", "name=in:%22", "id=in:a,b", "status=in:x", "size_min=-1", "size_max=99999999999999999999", "created_at=gt:x", "created_at=lt:",
     "created_at=2026-13-01", "created_at=0001-01-01T00:00:00%2B23:59", "visibility=x", "member_status=x", "os_hidden=x", "tag=", "tag=%00",
     "protected=", "min_disk=x", "size=x", "%00=1", "a=1&a=2&a", "limit=99999999999999999999", "&&==&", "metadata=x", "metadata={}",
-    "metadata={1:2}", "metadata=" + "(" * 300, "all_tenants=x", "all_tenants=1&project_id=%00", "offset=-1", "offset=99999999999999999999",
+    "metadata={1:2}", "metadata={[]:1}", "metadata={{}:1}", "metadata={1:0x" + "f" * 5000 + "}", "metadata=" + "(" * 300, "all_tenants=x", "all_tenants=1&project_id=%00", "offset=-1", "offset=99999999999999999999",
     "bootable=x", "is_public=x", "sort=name:up", "limit=1&sort=name:desc", "usage=x", "cascade=x", "force=x", "offset=5&limit=1",
 ]  # fmt: skip
 SERVICES = {service.name: service for service in (IMAGE, VOLUME)}

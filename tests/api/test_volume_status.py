@@ -17,21 +17,22 @@ from volume.service.status import snapshot_status_sql, status_of_snapshot, statu
 
 FAULT = {"code": 500, "message": "x", "created": "now"}
 STATES = list(itertools.product(("present", "absent"), (0, 1, 2), (None, FAULT), (None, "attaching", "error")))
+SIZES = (0, 1)
 ATTACHMENTS = [None, ("present", 0), ("present", 1), ("absent", 0), ("absent", 1)]
 
 
-def volume(type_id: str, desired: str, observed: int, fault: dict[str, object] | None, label: str | None) -> Volume:
+def volume(type_id: str, desired: str, observed: int, fault: dict[str, object] | None, label: str | None, observed_gib: int = 1) -> Volume:
     return Volume(
         id=str(uuid.uuid4()), project_id="p", user_id="u", size_gib=1, type_id=type_id, availability_zone="nova", desired=desired,
-        generation=2, observed_generation=observed, fault=fault, label=label,
+        generation=2, observed_generation=observed, fault=fault, label=label, observed_gib=observed_gib,
     )  # fmt: skip
 
 
 def test_volumes(db: Database) -> None:
     with db.transaction() as tx:
         type_id = tx.execute(select(VolumeType.id)).scalar_one()
-        for state, attached in itertools.product(STATES, ATTACHMENTS):
-            row = volume(type_id, *state)
+        for state, attached, observed_gib in itertools.product(STATES, ATTACHMENTS, SIZES):
+            row = volume(type_id, *state, observed_gib)
             tx.add(row)
             tx.flush()
             if attached:
@@ -47,10 +48,11 @@ def test_volumes(db: Database) -> None:
                 )
         tx.flush()
         rows = tx.execute(select(Volume, Attachment, volume_status_sql()).outerjoin(Attachment, Attachment.volume_id == Volume.id)).all()
-        assert len(rows) == len(STATES) * len(ATTACHMENTS)
+        assert len(rows) == len(STATES) * len(ATTACHMENTS) * len(SIZES)
         assert [status_of_volume(row, attachment) for row, attachment, _ in rows] == [status for *_, status in rows]
         assert {status for *_, status in rows} == {
             "creating", "available", "extending", "attaching", "in-use", "detaching", "deleting", "error", "error_deleting",
+            "error_extending",
         }  # fmt: skip
 
 

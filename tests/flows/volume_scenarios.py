@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from common import jobs
 from common.db import Database, Tx
-from common.rbd import BlockStore, SnapshotName
+from common.rbd import BlockStore, SnapshotName, StoreFull
 from common.rbd_memory import Memory
 from image.models import Image
 from tests.flows.gate import Scenario
@@ -110,7 +110,7 @@ class Extend(Create):
     def begin(self, db: Database) -> str:
         self.store.ensure_volume(self.volume_id, GIB, 1)
         with db.transaction() as tx:
-            self.add(tx, observed_generation=1)
+            self.add(tx, observed_generation=1, observed_gib=1)
             self.grow(tx, 2)
         return self.volume_id
 
@@ -124,6 +124,39 @@ class Extend(Create):
 
     def edit(self, db: Database, subject_id: str) -> None:
         db.run(lambda tx: self.grow(tx, 3))
+
+    def check_failed(self, db: Database) -> None:
+        self.check_kept(db)
+
+    def check_kept(self, db: Database) -> None:
+        """It is what it was, and may be grown again."""
+        volume = self.volume(db)
+        assert status_of_volume(volume, None) == "error_extending"
+        assert volume.size_gib * GIB == self.store.size(self.volume_id) == GIB
+        assert volume.observed_generation == volume.generation
+
+
+class Full(Memory):
+    """A store that has no room for more."""
+
+    def resize(self, pool: str, name: str, size: int) -> None:
+        raise StoreFull(f"{pool}/{name}: the pool is full")
+
+
+class ExtendRefused(Extend):
+    """A volume cannot grow."""
+
+    name = "volume.extend:full"
+    can_edit = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = Full()
+        self.store = VolumeStore(self.blocks)
+
+    def check(self, db: Database) -> None:
+        self.check_kept(db)
+        assert (self.volume(db).fault or {})["code"] == 413
 
 
 class Delete(Create):
@@ -221,5 +254,36 @@ class SnapshotCreate(Create):
         assert status_of_snapshot(snapshot) == "error"
 
 
+class SnapshotDelete(Create):
+    """A snapshot is deleted that a volume is still to be made from; the delete's job comes first."""
+
+    name = "snapshot.delete:copied"
+
+    def begin(self, db: Database) -> str:
+        parent_id, snapshot_id = str(uuid.uuid4()), str(uuid.uuid4())
+        self.store.ensure_volume(parent_id, GIB, 1)
+        self.store.ensure_snapshot(parent_id, snapshot_id)
+        with db.transaction() as tx:
+            self.add(tx, observed_generation=0, snapshot_id=snapshot_id)
+            made = tx.get_one(Volume, self.volume_id)
+            owned = {"project_id": "p", "user_id": "u", "size_gib": 1}
+            tx.add(Volume(id=parent_id, type_id=made.type_id, availability_zone="nova", observed_generation=1, observed_gib=1, **owned))
+            tx.flush()
+            tx.add(Snapshot(id=snapshot_id, volume_id=parent_id, desired="absent", generation=2, observed_generation=1, **owned))
+            tx.flush()
+            jobs.divert(tx, snapshot_delete.FLOW, snapshot_id)
+            jobs.enqueue(tx, volume_create.FLOW, self.volume_id)
+        self.parent_id = parent_id
+        return snapshot_id
+
+    def check(self, db: Database) -> None:
+        super().check(db)
+        with db.transaction() as tx:
+            assert tx.execute(select(func.count()).select_from(Snapshot)).scalar() == 0
+        info = self.blocks.info(POOL, volume_name(self.parent_id))
+        assert info is not None
+        assert info.snapshots == frozenset()
+
+
 # The empty volume, the plain delete and the snapshot's are parts of these.
-SCENARIOS = [CreateFromImage, Extend, CascadingDelete, SnapshotCreate]
+SCENARIOS = [CreateFromImage, Extend, ExtendRefused, CascadingDelete, SnapshotCreate, SnapshotDelete]

@@ -1,20 +1,23 @@
-"""`volume.extend`: grows a volume to the size that its row wishes."""
+"""`volume.extend`: grows a volume to the size that its row wishes; where that fails, the row goes back to the size that it has."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from common.jobs import Done, Fail, Flow, Outcome, Run
+from common.jobs.flow import Commit
 from common.rbd import StoreFull
 from volume.engine import store_of
+from volume.flows import sizes
 from volume.models import Volume
 from volume.names import GIB
 
 FLOW = Flow("volume.extend", Volume, deadline=timedelta(hours=1))
+FLOW.on_fail(sizes.keep)
 
 
 @FLOW.step
-def start(run: Run[Volume]) -> Outcome:
+def start(run: Run[Volume]) -> Outcome | Commit:
     """Set the size."""
     volume = run.subject
     if volume is None or volume.desired == "absent":
@@ -23,4 +26,4 @@ def start(run: Run[Volume]) -> Outcome:
         store_of(run).ensure_size(volume.id, volume.size_gib * GIB)
     except StoreFull:
         return Fail(413, "There is not enough room for the volume.")
-    return Done()
+    return sizes.sized(run, volume.size_gib)

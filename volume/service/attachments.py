@@ -17,15 +17,17 @@ from volume.service import volumes
 def attach(
     tx: Tx, actor: Actor, volume_id: str, server_id: str, *, device: str, mountpoint: str, delete_on_termination: bool
 ) -> tuple[Attachment, Volume]:
-    """Wish a volume at a server. Raises NotFound, and BadRequest unless it is available or was made in this transaction."""
+    """Wish a volume at a server. Raises NotFound, and BadRequest unless it is intact or was made in this transaction."""
     found = volumes.get_locked(tx, actor, volume_id)
     fresh = volume_id in tx.info.get(volumes.MADE, ()) and found.status == "creating"
-    if found.attachment is not None or (found.status != "available" and not fresh):
+    if found.attachment is not None or (found.status not in volumes.INTACT and not fresh):
         raise BadRequest(f"Invalid volume: volume {volume_id} status must be available to attach, currently {found.status}.")
     attachment = Attachment(
         volume_id=volume_id, server_id=server_id, device=device, mountpoint=mountpoint, delete_on_termination=delete_on_termination
     )
     found.volume.label = None
+    if found.volume.observed_gib:  # that it could not be grown is past
+        found.volume.fault = None
     tx.add(attachment)
     tx.flush()
     tx.refresh(attachment)

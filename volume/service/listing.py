@@ -97,8 +97,9 @@ def _metadata(query: Query, column: Any) -> list[ColumnElement[bool]]:
         return []
     try:
         wanted = ast.literal_eval(value) if len(value) < 10000 else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        wanted = None
-    if not isinstance(wanted, dict):
+        pairs = {str(key): str(item) for key, item in wanted.items()} if isinstance(wanted, dict) else None
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        pairs = None
+    if pairs is None:
         raise BadRequest(f"Invalid query parameter metadata: {value!r} is not a dictionary of keys and values.")
-    return [column.contains({str(key): str(item)}) for key, item in wanted.items()]
+    return [column.contains({key: item}) for key, item in pairs.items()]

@@ -46,7 +46,7 @@ def create(
     """Take a snapshot of a volume; with `force` also while it is in use. Raises NotFound, BadRequest, OverQuota."""
     lock_projects(tx, actor.project)
     found = volumes.get_locked(tx, actor, volume_id)
-    allowed = ("available", "in-use") if force else ("available",)
+    allowed = (*volumes.INTACT, "in-use") if force else volumes.INTACT
     if found.status not in allowed:
         raise BadRequest(
             f"Invalid volume: Volume {volume_id} status must be {' or '.join(allowed)}, but current status is: {found.status}."

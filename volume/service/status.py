@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, select
+from sqlalchemy import ColumnElement, case, false, select
 
 from volume.models import Attachment, Snapshot, Volume
 
@@ -26,15 +26,16 @@ def attachment_status(desired: str | None, observed_generation: int | None) -> s
 
 
 def status_of(
-    *, desired: str, generation: int, observed_generation: int, failed: bool, label: str | None, attachment: str | None = None
-) -> str:
-    """What clients see. `attachment` is `attachment_status`'s word; a snapshot has none."""
+    *, desired: str, generation: int, observed_generation: int, failed: bool, label: str | None, attachment: str | None = None,
+    made: bool = False,
+) -> str:  # fmt: skip
+    """What clients see. `attachment` is `attachment_status`'s word, `made` says that only growing can have failed; a snapshot has neither."""
     if desired == "absent":
         return "error_deleting" if failed else "deleting"
     if label is not None:
         return label
     if failed:
-        return "error"
+        return "error_extending" if made else "error"
     if not observed_generation:
         return "creating"
     if attachment is not None:
@@ -47,7 +48,7 @@ def status_of_volume(volume: Volume, attachment: Attachment | None) -> str:
     attached = attachment_status(attachment.desired, attachment.observed_generation) if attachment else None
     return status_of(
         desired=volume.desired, generation=volume.generation, observed_generation=volume.observed_generation,
-        failed=volume.fault is not None, label=volume.label, attachment=attached,
+        failed=volume.fault is not None, label=volume.label, attachment=attached, made=volume.observed_gib > 0,
     )  # fmt: skip
 
 
@@ -59,11 +60,12 @@ def status_of_snapshot(snapshot: Snapshot) -> str:
     )  # fmt: skip
 
 
-def _sql(model: Any, attachment: ColumnElement[str | None] | None) -> ColumnElement[str]:
+def _sql(model: Any, attachment: ColumnElement[str | None] | None, made: ColumnElement[bool]) -> ColumnElement[str]:
     failed = model.fault.is_not(None)
     whens: list[Any] = [
         ((model.desired == "absent") & failed, "error_deleting"), (model.desired == "absent", "deleting"),
-        (model.label.is_not(None), model.label), (failed, "error"), (model.observed_generation == 0, "creating"),
+        (model.label.is_not(None), model.label), (failed & made, "error_extending"), (failed, "error"),
+        (model.observed_generation == 0, "creating"),
     ]  # fmt: skip
     if attachment is not None:
         whens.append((attachment.is_not(None), attachment))
@@ -78,9 +80,9 @@ def _attachment_sql() -> ColumnElement[str | None]:
 
 def volume_status_sql() -> ColumnElement[str]:
     """`status_of_volume` for filters and sorting."""
-    return _sql(Volume, _attachment_sql())
+    return _sql(Volume, _attachment_sql(), Volume.observed_gib > 0)
 
 
 def snapshot_status_sql() -> ColumnElement[str]:
     """`status_of_snapshot` for filters and sorting."""
-    return _sql(Snapshot, None)
+    return _sql(Snapshot, None, false())

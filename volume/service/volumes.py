@@ -22,6 +22,8 @@ from volume.service.status import SHOWABLE, status_of_snapshot, status_of_volume
 ZONE = "nova"
 SIZE_MOST = 65536
 DELETABLE = ("available", "error", "error_deleting", "error_extending", "error_restoring", "error_managing", "deleting")
+# A volume whose growing failed is as it was before.
+INTACT = ("available", "error_extending")
 MADE = "volume.made"
 
 
@@ -198,8 +200,8 @@ def extend(tx: Tx, actor: Actor, volume_id: str, size_gib: int) -> None:
     lock_projects(tx, project_id)
     found = get_locked(tx, actor, volume_id)
     volume = found.volume
-    if found.status != "available":
-        raise BadRequest(f"Invalid volume: Volume {volume_id} status must be available to extend, currently {found.status}.")
+    if found.status not in INTACT:
+        raise BadRequest(f"Invalid volume: Volume {volume_id} status must be {' or '.join(INTACT)} to extend, currently {found.status}.")
     if size_gib <= volume.size_gib:
         raise BadRequest(
             f"Invalid input received: New size for extend must be greater than current size. (current: {volume.size_gib}, "
