@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from common.errors import BadRequest, NotAcceptable
 
 Version = tuple[int, int]
-_FORM = re.compile(r"^([1-9]\d*)\.(\d+)$")
+_FORM = re.compile(r"([1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 
 
 def text(version: Version) -> str:
@@ -37,7 +37,7 @@ class Microversions:
             return self.minimum
         if asked == "latest":
             return self.maximum
-        form = _FORM.match(asked)
+        form = _FORM.fullmatch(asked)
         if not form:
             raise BadRequest(f"API Version String {asked} is of invalid format. Must be of format MajorNum.MinorNum.")
         version = int(form[1]), int(form[2])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from sqlalchemy import insert
 
 from common.api.microversions import Version
-from common.api.shapes import TRUTHS, truth
+from common.api.shapes import TRUTHS, is_whole_number, truth
 from common.auth import Actor
 from common.db import Tx
 from common.errors import BadRequest, Forbidden, Unauthorized
@@ -53,7 +53,7 @@ class Query:
         value = self.one(name)
         if value is None:
             return default
-        if not value.lstrip("-").isdecimal() or len(value) > 18 or int(value) < minimum:
+        if not is_whole_number(value) or int(value) < minimum:
             raise BadRequest(f"Invalid query parameter {name}: {value!r} is not an integer of at least {minimum}.")
         return int(value)
 

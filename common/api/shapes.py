@@ -1,4 +1,7 @@
-"""JSON Schema (2020-12): the pieces that shapes are made of, and the check that says which field is wrong and with which value."""
+"""JSON Schema (2020-12): the pieces that shapes are made of, and the check that says which field is wrong and with which value.
+
+A `pattern` describes the whole text: a `$` before a last line feed is not its end. It and `format` are asked only of text short enough.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def _mac(value: object) -> bool:
 
 @_format("base64")
 def _base64(value: object) -> bool:
-    return not isinstance(value, str) or bool(re.fullmatch(r"[A-Za-z0-9+/\s]*={0,2}\s*", value))
+    return not isinstance(value, str) or bool(re.fullmatch(r"[A-Za-z0-9+/]*={0,2}", "".join(value.split())))
 
 
 # The pieces. `NAME` is a printable name of 1 to 255 characters, `TEXT` may be empty.
@@ -54,7 +57,7 @@ NO_NUL = r"^[^\u0000]*$"
 TEXT: Shape = {"type": "string", "maxLength": 255, "pattern": NO_NUL}
 OPTIONAL_TEXT: Shape = {"type": ["string", "null"], "maxLength": 255, "pattern": NO_NUL}
 LONG_TEXT: Shape = {"type": ["string", "null"], "maxLength": 65535, "pattern": NO_NUL}
-NAME: Shape = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+NAME: Shape = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\s*[^\s\u0000][^\u0000]*$"}
 UUID: Shape = {"type": "string", "format": "uuid"}
 OPTIONAL_UUID: Shape = {"type": ["string", "null"], "format": "uuid"}
 ID: Shape = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[a-zA-Z0-9-]+$"}
@@ -63,7 +66,8 @@ CIDR: Shape = {"type": "string", "format": "cidr"}
 MAC: Shape = {"type": "string", "format": "mac"}
 BOOLEAN: Shape = {"type": "boolean"}
 TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "t": True, "y": True, "false": False, "0": False, "no": False, "off": False, "f": False, "n": False}  # fmt: skip
-LOOSE_BOOLEAN: Shape = {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, {"type": "string", "pattern": r"^(?i:true|false|1|0|yes|no|on|off|t|f|y|n)$"}]}  # fmt: skip
+LOOSE_BOOLEAN: Shape = {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, {"type": "string", "pattern": r"^(?ai:true|false|1|0|yes|no|on|off|t|f|y|n)$"}]}  # fmt: skip
+WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
 METADATA: Shape = {
     "type": "object", "maxProperties": 128, "additionalProperties": TEXT, "propertyNames": {"minLength": 1, "maxLength": 255},
 }  # fmt: skip
@@ -87,7 +91,12 @@ def array(shape: Shape, **more: Any) -> dict[str, Any]:
 def integer(minimum: int | None = None, maximum: int | None = 2**31 - 1) -> dict[str, Any]:
     """A whole number; as a string too, which OpenStack's clients send."""
     bounds: dict[str, Any] = {key: value for key, value in (("minimum", minimum), ("maximum", maximum)) if value is not None}
-    return {"anyOf": [{"type": "integer", **bounds}, {"type": "string", "pattern": r"^-?\d{1,18}$", "x-integer": bounds}]}
+    return {"anyOf": [{"type": "integer", **bounds}, {"type": "string", "pattern": WHOLE_NUMBER, "x-integer": bounds}]}
+
+
+def is_whole_number(text: str) -> bool:
+    """Whether `int` takes it, and PostgreSQL's bigint holds it."""
+    return re.fullmatch(WHOLE_NUMBER, text) is not None
 
 
 def truth(value: object) -> bool:
@@ -96,7 +105,7 @@ def truth(value: object) -> bool:
 
 
 def _x_integer(_validator: Any, bounds: Mapping[str, int], instance: object, _schema: object) -> Any:
-    if isinstance(instance, str) and re.fullmatch(r"-?\d{1,18}", instance):
+    if isinstance(instance, str) and is_whole_number(instance):
         number = int(instance)
         if number < bounds.get("minimum", number):
             yield jsonschema.ValidationError(f"{instance} is less than the minimum of {bounds['minimum']}")
@@ -104,7 +113,24 @@ def _x_integer(_validator: Any, bounds: Mapping[str, int], instance: object, _sc
             yield jsonschema.ValidationError(f"{instance} is greater than the maximum of {bounds['maximum']}")
 
 
-_Validator: Any = jsonschema.validators.extend(Draft202012Validator, {"x-integer": _x_integer})  # type: ignore[no-untyped-call]
+def _pattern(_validator: Any, pattern: str, instance: object, schema: Mapping[str, Any]) -> Any:
+    if isinstance(instance, str) and not _too_long(instance, schema) and not re.fullmatch(pattern, instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _format_of(validator: Any, name: str, instance: object, schema: Mapping[str, Any]) -> Any:
+    if not _too_long(instance, schema):
+        yield from Draft202012Validator.VALIDATORS["format"](validator, name, instance, schema)
+
+
+def _too_long(instance: object, schema: Mapping[str, Any]) -> bool:
+    """Whether `maxLength` refuses it anyway, so that nothing whose time grows with the text need run."""
+    return isinstance(instance, str) and len(instance) > schema.get("maxLength", len(instance))
+
+
+_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"x-integer": _x_integer, "pattern": _pattern, "format": _format_of}
+)
 
 
 @functools.lru_cache(maxsize=1024)

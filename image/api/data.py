@@ -9,7 +9,7 @@ from common.api.request import Request
 from common.errors import BadRequest, RangeNotSatisfiable, UnsupportedMediaType
 from image.service import data, images
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 BINARY = "application/octet-stream"
 
 

@@ -31,7 +31,7 @@ FLAG = shapes.LOOSE_BOOLEAN
 DESCRIPTION: shapes.Shape = {"type": ["string", "null"], "maxLength": 255, "pattern": shapes.NO_NUL}
 OWNER: dict[str, shapes.Shape] = {"project_id": PROJECT, "tenant_id": PROJECT}
 COMMON: dict[str, shapes.Shape] = {"name": shapes.OPTIONAL_TEXT, "description": DESCRIPTION}
-_REVISION = re.compile(r"^revision_number=(\d{1,18})$")
+_REVISION = re.compile(r"revision_number=([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def revision(request: Request) -> int | None:
     given = request.header("If-Match")
     if given is None:
         return None
-    found = _REVISION.match(given.strip())
+    found = _REVISION.fullmatch(given.strip())
     if found is None:
         raise BadRequest(f"Invalid If-Match header {given!r}; it must be revision_number=N.", type="HTTPBadRequest")
     return int(found.group(1))

@@ -24,7 +24,7 @@ CREATE_RULE = shapes.obj(
         "protocol": {"type": ["string", "integer", "null"], "maxLength": 40},
         "port_range_min": _BOUND,
         "port_range_max": _BOUND,
-        "remote_ip_prefix": {"type": ["string", "null"], "maxLength": 64, "pattern": r"^[0-9a-fA-F:.]+(/\d{1,3})?$"},
+        "remote_ip_prefix": {"type": ["string", "null"], "maxLength": 64, "pattern": r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"},
         "remote_group_id": kit.NULL_ID,
     },
     required=("security_group_id", "direction"),

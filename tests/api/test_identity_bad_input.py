@@ -12,12 +12,12 @@ from identity.api import SERVICE
 from tests.support.identity import ADMIN_PASSWORD, admin_scope, by_password
 
 ODD = [
-    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "%", "'; --", [], [None], {}, {"a": {"b": []}}, ["x" * 300],
+    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "5\n", "true\n", "yeſ", "%", "'; --", [], [None], {}, {"a": {"b": []}}, ["x" * 300],
     "../..", "\u202e", 0,
 ]  # fmt: skip
 PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%F0%9F%92%A9", "%ff", "a%20b", "%27", "default"]
 QUERIES = [
-    "limit=-1", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
+    "limit=-1", "limit=--5", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
     "name__contains=%25", "name__regex=(", "enabled=maybe", "is_domain=x", "a=1&a=2&a", "effective=x", "limit=99999999999999999999", "&&==&", "name__contains",
     "user.id=%00", "scope.project.id=" + "x" * 300, "domain_id=", "name__like=x", "sort=name:up", "limit=1&sort=name:desc",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from common.api.paging import Page, next_link
 from common.api.policy import ADMIN, MEMBER, READER, rule
 from common.api.service import Service
 from common.db import Base, Identified
-from common.errors import Conflict, OverQuota
+from common.errors import BadRequest, Conflict, OverQuota
 from tests.support.api import client, counted
 
 
@@ -160,6 +160,14 @@ def test_microversions(api):
     api("GET", "/new", headers={"OpenStack-API-Version": "volume 3.1"}, ok=404)
 
 
+@pytest.mark.parametrize("asked", ["2." + "9" * 5000, "9" * 5000 + ".1", "2.٣", "2.01"])
+def test_a_microversion_that_is_no_number_of_ours_is_400(asked):
+    for name in ("OpenStack-API-Version", "X-OpenStack-Nova-API-Version"):
+        headers = {name: asked if name.startswith("X-") else f"compute {asked}"}
+        with pytest.raises(BadRequest):
+            service().microversions.negotiate(headers.get)
+
+
 def test_a_fault_of_ours_tells_nothing(api):
     answer = api("GET", "/bug", ok=500)
     assert "secret" not in answer.text
@@ -203,7 +211,9 @@ def test_a_page_is_one_query_whatever_its_rows(api, db):
     assert counts == [1, 1]
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "marker=nope", "sort_key=colour", "sort_key=name&sort_dir=up", "name=%00"])
+@pytest.mark.parametrize(
+    "query", ["limit=x", "limit=-1", "limit=--5", "marker=nope", "sort_key=colour", "sort_key=name&sort_dir=up", "name=%00"]
+)
 def test_a_bad_page_is_400(api, query):
     api.get(f"/toys?{query}", ok=400)
 

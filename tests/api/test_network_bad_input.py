@@ -17,13 +17,13 @@ from tests.support.api import PROJECT
 
 UUID = "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"
 ODD: list[Any] = [
-    None, True, 5, -1, 2**70, 1.5, "", " ", "x" * 300, "x" * 60, "\x00", "\ud800", "é", "%", "'; --", [], [None], {}, {"a": {"b": []}}, "../..", 0, UUID,
+    None, True, 5, -1, 2**70, 1.5, "", " ", "x" * 300, "x" * 60, "\x00", "\ud800", "é", "5\n", "true\n", "yeſ", "%", "'; --", [], [None], {}, {"a": {"b": []}}, "../..", 0, UUID,
     "10.0.0.9", "fe80::1", "fd00::/64", "0.0.0.0/0", "10.0.0.0/33", "255.255.255.255", "::ffff:10.0.0.1", "01:00:5e:00:00:01", "10", "10.0.0.1/24",
     "1.2.3", "0x0a000001", "fe80::1%eth0", "١.٢.٣.٤", "²", "٢",
 ]  # fmt: skip
 PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%ff", "a%20b", "%27", UUID]
 QUERIES = [
-    "limit=-1", "limit=x", "limit=0", "limit=1&marker=none", "limit=1&marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
+    "limit=-1", "limit=--5", "limit=x", "limit=0", "limit=1&marker=none", "limit=1&marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
     "id=%00", "admin_state_up=x", "shared=", "shared=maybe", "mtu=x", "mtu=99999999999", "mtu=%C2%B2", "mtu=", "revision_number=%D9%A2",
     "fixed_ips=x", "fixed_ips=subnet_id%3D%00", "fixed_ips=", "security_groups=%00", "router:external=x", "page_reverse=x", "page_reverse=",
     "limit=99999999999999999999", "limit=1&page_reverse=true&marker=none", "fields=%00", "fields=", "tenant_id=%00", "project_id=" + "x" * 300,

@@ -15,12 +15,12 @@ from compute.api import SERVICE
 from tests.support.compute import World
 
 ODD = [
-    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "%", "'; --", [], [None], {}, {"a": {"b": []}}, ["x" * 300],
+    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "5\n", "true\n", "yeſ", "%", "'; --", [], [None], {}, {"a": {"b": []}}, ["x" * 300],
     "../..", "\u202e", 0, "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f",
 ]  # fmt: skip
 PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%F0%9F%92%A9", "%ff", "a%20b", "%27", "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"]
 QUERIES = [
-    "limit=-1", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
+    "limit=-1", "limit=--5", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
     "name=(", "name=a{3,1}", "name=%5B", "name=%28%3F%3C", "name=\\Q", "name=%5C1", "status=%C3%A9", "ip=(", "ip6=%5B", "changes-since=x", "changes-since=", "deleted=maybe",
     "all_tenants=x", "flavor=%C3%A9", "power_state=x", "is_public=x", "minRam=x", "minDisk=-1", "user_id=%C3%A9", "tenant_id=none", "offset=-1",
     "limit=99999999999999999999", "&&==&", "host=%C3%A9", "binary=x", "sort_key=host&sort_dir=asc&limit=1", "sort_key=task_state&limit=1", "name=%2A",
