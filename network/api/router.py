@@ -112,7 +112,7 @@ def _interface(made: service.Interface) -> dict[str, Any]:
         "tenant_id": made.router.project_id,
         "port_id": made.port.id,
         "network_id": made.port.network_id,
-        "subnet_id": made.subnet_ids[0],
+        "subnet_id": next(iter(made.subnet_ids), None),
         "subnet_ids": list(made.subnet_ids),
     }
 

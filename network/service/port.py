@@ -8,8 +8,8 @@ from typing import Any
 
 from common.auth import Actor
 from common.db import Tx, wake
-from network.models import OWNER_INTERFACE, FixedIp, Network, Port
-from network.service import address, errors, plug, quota, security_group
+from network.models import OWNER_INTERFACE, FixedIp, Network, Port, Router
+from network.service import address, errors, plug, quota, router, security_group
 from network.service.network import TOPIC, check_revision, owner
 from network.service.visible import get, hold, lock_mine
 
@@ -133,17 +133,34 @@ def _meant(wish: Mapping[str, Any], fixed: FixedIp) -> bool:
     return bool(wish.get("ip_address", fixed.ip) == fixed.ip and wish.get("subnet_id", fixed.subnet_id) == fixed.subnet_id)
 
 
+def _hold_around(tx: Tx, actor: Actor, id: str) -> Router | None:
+    """Routers, networks and subnets are locked before a port that is to be moved; the router that it is a leg of, if it is one."""
+    seen = get(tx, actor, Port, id)
+    leg_of = router.lock_of_leg(tx, seen)
+    plug.subnets_of(tx, hold(tx, Network, seen.network_id).id)
+    return leg_of
+
+
+def _readdress(tx: Tx, port: Port, leg_of: Router | None, wishes: Sequence[Mapping[str, Any]]) -> None:
+    """Exactly these addresses, and where the port is a router's leg, by the rules of legs. Raises BadRequest, Conflict."""
+    if leg_of is None and router.is_leg(port):
+        raise errors.conflict("Conflict", f"Port {port.id} has just become an interface of router {port.device_id}; try again.")
+    before = [fixed.subnet_id for fixed in plug.addresses(tx, port.id)]
+    _move(tx, port, wishes)
+    if leg_of is not None:
+        router.check_moved(tx, leg_of, port, before)
+
+
 def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> Port:
     """Raises NotFound, Forbidden, BadRequest, Conflict."""
-    if body.get("fixed_ips") is not None:  # networks and subnets are locked before ports
-        plug.subnets_of(tx, hold(tx, Network, get(tx, actor, Port, id).network_id).id)
+    leg_of = _hold_around(tx, actor, id) if body.get("fixed_ips") is not None else None
     port = lock_mine(tx, actor, Port, id, "update")
     check_revision(port.generation, revision)
     network = get(tx, actor, Network, port.network_id)
     _check_owner_change(actor, port, body)
     _own_network_update(actor, network, port, body)
     if body.get("fixed_ips") is not None:
-        _move(tx, port, body["fixed_ips"])
+        _readdress(tx, port, leg_of, body["fixed_ips"])
     for key in PLAIN:
         if body.get(key) is not None:
             setattr(port, key, body[key])
@@ -201,9 +218,10 @@ def _update_security(tx: Tx, actor: Actor, network: Network, port: Port, body: M
         plug.set_groups(tx, port, security_group.for_port(tx, actor, port.project_id, body["security_groups"]))
 
 
-def delete(tx: Tx, actor: Actor, id: str) -> None:
+def delete(tx: Tx, actor: Actor, id: str, revision: int | None = None) -> None:
     """Raises NotFound, Forbidden, Conflict for what belongs to a router or a floating IP."""
     port = lock_mine(tx, actor, Port, id, "delete")
+    check_revision(port.generation, revision)
     if port.device_owner in SERVICE_OWNERS:
         message = f"Port {id} cannot be deleted directly via the port API: has device owner {port.device_owner}."
         raise errors.conflict("ServicePortInUse", message)

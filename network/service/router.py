@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, select
 from sqlalchemy import update as sql_update
 
 from common.auth import Actor
@@ -17,7 +17,7 @@ from common.errors import NotFound
 from network.models import OWNER_GATEWAY, OWNER_INTERFACE, PRESENT, FixedIp, FloatingIp, Network, Port, Router, Subnet
 from network.service import errors, plug, quota
 from network.service.network import TOPIC, check_revision, owner
-from network.service.visible import hold, lock, lock_mine, mine
+from network.service.visible import get, hold, lock, lock_mine, mine
 
 PLAIN = ("name", "description", "admin_state_up")
 
@@ -128,9 +128,10 @@ def _clear_gateway(tx: Tx, row: Router) -> None:
     _touch_legs(tx, row)
 
 
-def delete(tx: Tx, actor: Actor, id: str) -> None:
+def delete(tx: Tx, actor: Actor, id: str, revision: int | None = None) -> None:
     """With its gateway. Raises NotFound, Conflict while it has interfaces."""
     row = lock_mine(tx, actor, Router, id, "delete")
+    check_revision(row.generation, revision)
     if legs(tx, id):
         raise errors.conflict("RouterInUse", f"Router {id} still has ports")
     _clear_gateway(tx, row)
@@ -138,10 +139,11 @@ def delete(tx: Tx, actor: Actor, id: str) -> None:
     wake(tx, TOPIC)
 
 
-def _apart(tx: Tx, row: Router, new: Sequence[Subnet]) -> None:
-    """Raise BadRequest when a range that the router is on overlaps with a new one."""
+def _apart(tx: Tx, row: Router, new: Sequence[Subnet], *, beside: str = "") -> None:
+    """Raise BadRequest when a range that the router is on, by another port than `beside`, overlaps with a new one."""
     query = select(Subnet).join(FixedIp, FixedIp.subnet_id == Subnet.id).join(Port, Port.id == FixedIp.port_id)
     query = query.where(Port.device_id == row.id, Port.device_owner.startswith("network:router"), Port.desired == PRESENT)
+    query = query.where(Port.id != beside)
     for old, subnet in itertools.product(tx.scalars(query).all(), new):
         if ipaddress.ip_network(old.cidr).overlaps(ipaddress.ip_network(subnet.cidr)):
             message = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {old.cidr} of subnet {old.id}."
@@ -149,7 +151,9 @@ def _apart(tx: Tx, row: Router, new: Sequence[Subnet]) -> None:
 
 
 def add_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> Interface:
-    """By `subnet_id` (at its gateway's address) or `port_id`. Raises NotFound, BadRequest, Conflict."""
+    """By `subnet_id` (at its gateway's address) or `port_id`. Raises NotFound, OverQuota, BadRequest, Conflict."""
+    if body.get("subnet_id"):  # the project is locked before resources
+        quota.claim(tx, get(tx, actor, Router, id).project_id, "port")
     row = lock_mine(tx, actor, Router, id, "add_router_interface")
     if bool(body.get("subnet_id")) == bool(body.get("port_id")):
         raise errors.bad("Bad router request: Either subnet_id or port_id must be specified, and not both.")
@@ -205,18 +209,48 @@ def _find_leg(tx: Tx, row: Router, body: Mapping[str, Any]) -> tuple[Port, list[
     raise NotFound(message, type="RouterInterfaceNotFound" if port_id else "RouterInterfaceNotFoundForSubnet")
 
 
+def _spare(tx: Tx, row: Router, subnet_ids: Collection[str]) -> None:
+    """Raise Conflict when a floating IP leads through the router to one of these subnets."""
+    led_to = and_(FixedIp.port_id == FloatingIp.port_id, FixedIp.ip == FloatingIp.fixed_ip_address)
+    needs = select(FixedIp.subnet_id).join(FloatingIp, led_to).where(FloatingIp.router_id == row.id, FloatingIp.desired == PRESENT)
+    needed = tx.scalars(needs.where(FixedIp.subnet_id.in_(subnet_ids))).first()
+    if needed:
+        message = (
+            f"Router interface for subnet {needed} on router {row.id} cannot be deleted, as it is required by one or more floating IPs."
+        )
+        raise errors.conflict("RouterInterfaceInUseByFloatingIP", message)
+
+
+def is_leg(port: Port) -> bool:
+    """Whether the port is a router's interface or gateway."""
+    return port.device_owner in (OWNER_INTERFACE, OWNER_GATEWAY)
+
+
+def lock_of_leg(tx: Tx, port: Port) -> Router | None:
+    """The router that the port is a leg of, locked as for adding or removing one; None where it is none. Raises NotFound."""
+    return lock(tx, Router, port.device_id) if is_leg(port) else None
+
+
+def check_moved(tx: Tx, row: Router, port: Port, before: Collection[str]) -> None:
+    """A leg that was on the subnets `before` has other addresses: the rules of adding and removing one. Raises BadRequest, Conflict."""
+    after = {fixed.subnet_id: fixed.subnet for fixed in plug.addresses(tx, port.id)}
+    if not after:
+        raise errors.bad(
+            f"Bad router request: fixed_ips [] leaves port {port.id} of router {row.id} without an address; unplug it instead."
+        )
+    _apart(tx, row, [subnet for id, subnet in after.items() if id not in before], beside=port.id)
+    if port.device_owner == OWNER_INTERFACE:
+        _spare(tx, row, set(before) - after.keys())
+    else:  # interfaces translate to the gateway's address
+        _touch_legs(tx, row)
+
+
 def remove_interface(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any]) -> Interface:
     """Raises NotFound, Conflict while a floating IP needs it."""
     row = lock_mine(tx, actor, Router, id, "remove_router_interface")
     port, held = _find_leg(tx, row, body)
     subnets = [fixed.subnet_id for fixed in held]
-    needs = select(FloatingIp.id).where(FloatingIp.router_id == id, FloatingIp.desired == PRESENT)
-    inner = exists().where(FixedIp.port_id == FloatingIp.port_id, FixedIp.ip == FloatingIp.fixed_ip_address, FixedIp.subnet_id.in_(subnets))
-    if tx.scalars(needs.where(inner)).first():
-        message = (
-            f"Router interface for subnet {subnets[0]} on router {id} cannot be deleted, as it is required by one or more floating IPs."
-        )
-        raise errors.conflict("RouterInterfaceInUseByFloatingIP", message)
+    _spare(tx, row, subnets)
     plug.remove(tx, port)
     row.touch()
     tx.flush()
