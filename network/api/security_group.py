@@ -20,7 +20,7 @@ CREATE_RULE = shapes.obj(
         "description": kit.DESCRIPTION,
         "security_group_id": kit.ID,
         "direction": {"enum": ["ingress", "egress"]},
-        "ethertype": {"type": ["string", "null"], "pattern": "^(?i:ipv4|ipv6)$"},
+        "ethertype": {"type": ["string", "null"], "maxLength": 40},
         "protocol": {"type": ["string", "integer", "null"], "maxLength": 40},
         "port_range_min": _BOUND,
         "port_range_max": _BOUND,
@@ -42,7 +42,7 @@ def view_rule(_request: Request, row: SecurityGroupRule) -> dict[str, Any]:
         "port_range_min": row.port_range_min,
         "port_range_max": row.port_range_max,
         "remote_ip_prefix": row.remote_ip_prefix,
-        "normalized_cidr": row.remote_ip_prefix,
+        "normalized_cidr": service.normalized(row.remote_ip_prefix),
         "remote_group_id": row.remote_group_id,
     }
     shown.pop("name")

@@ -297,8 +297,9 @@ def rule_match(rule: RuleIn) -> str:
     far = f"{ip}.{'src' if ingress else 'dst'}"
     if rule.remote_group_id:
         parts.append(f"{far} == ${names.port_group(rule.remote_group_id)}_{ip}")
-    elif rule.remote_ip_prefix and ipaddress.ip_network(rule.remote_ip_prefix).prefixlen:
-        parts.append(f"{far} == {rule.remote_ip_prefix}")
+    elif rule.remote_ip_prefix:
+        net = ipaddress.ip_network(rule.remote_ip_prefix, strict=False)
+        parts += [f"{far} == {net}"] if net.prefixlen else []
     return " && ".join(parts + _protocol(rule))
 
 

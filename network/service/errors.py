@@ -61,6 +61,14 @@ def ip_of(field: str, value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addre
         raise invalid(f"'{value}' is not a valid IP address ({field})") from None
 
 
+def interface_of(field: str, value: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    """The address in its range that `value` says. Raises BadRequest naming the field."""
+    try:
+        return ipaddress.ip_interface(value)
+    except ValueError:
+        raise invalid(f"'{value}' is not a valid IP subnet ({field})") from None
+
+
 def net_of(field: str, value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """The range that `value` says; host bits are dropped. Raises BadRequest naming the field."""
     try:

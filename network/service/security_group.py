@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ NAMES = frozenset(
         "ipv6-opts", "ipv6-route", "ospf", "pgm", "rsvp", "sctp", "tcp", "udp", "udplite", "vrrp",
     }
 )  # fmt: skip
+ETHERTYPES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 WITH_PORTS = {"tcp", "udp", "sctp", "6", "17", "132"}
 ICMP = {"icmp", "icmpv6", "ipv6-icmp", "1", "58"}
 CANONICAL = {"6": "tcp", "17": "udp", "132": "sctp", "1": "icmp", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp"}
@@ -102,9 +104,10 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
     return row
 
 
-def delete(tx: Tx, actor: Actor, id: str) -> None:
+def delete(tx: Tx, actor: Actor, id: str, revision: int | None = None) -> None:
     """With its rules, and others' rules that name it. Raises NotFound, Conflict while a port uses it."""
     row = lock_mine(tx, actor, SecurityGroup, id, "delete")
+    check_revision(row.generation, revision)
     if row.is_default and not actor.is_admin:
         raise errors.conflict("SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
     used = select(PortSecurityGroup.port_id).join(Port, Port.id == PortSecurityGroup.port_id)
@@ -117,6 +120,14 @@ def delete(tx: Tx, actor: Actor, id: str) -> None:
         rule.remove()
     row.remove()
     wake(tx, TOPIC)
+
+
+def _ethertype(body: Mapping[str, Any]) -> str:
+    given = body.get("ethertype")
+    found = ETHERTYPES.get("ipv4" if given is None else given.lower())
+    if found is None:
+        raise errors.invalid(f"'{given}' is not in ['IPv4', 'IPv6'] (ethertype)")
+    return found
 
 
 def _protocol(body: Mapping[str, Any], ethertype: str) -> str | None:
@@ -158,7 +169,7 @@ def _ports(body: Mapping[str, Any], protocol: str | None) -> tuple[int | None, i
     if protocol in ICMP:
         return _icmp(low, high)
     if protocol not in WITH_PORTS:
-        message = f"Invalid protocol {protocol} for port range, only supported for TCP, UDP, UDPLITE, SCTP and DCCP."
+        message = f"Invalid protocol {protocol} for port range, only supported for TCP, UDP and SCTP."
         raise errors.bad(message, type="SecurityGroupInvalidProtocolForPort")
     for value in filter(None, (low, high)):
         _port_value(value)
@@ -184,16 +195,17 @@ def _icmp(low: int | None, high: int | None) -> tuple[int | None, int | None]:
 
 
 def _prefix(body: Mapping[str, Any], ethertype: str) -> str | None:
+    """The prefix with the host bits that it was given with; an address alone is a range of one. Raises BadRequest."""
     given = body.get("remote_ip_prefix")
     if given is None or given == "":
         return None
     if body.get("remote_group_id"):
         raise errors.bad("Only remote_ip_prefix or remote_group_id may be provided.", type="SecurityGroupRemoteGroupAndRemoteIpPrefix")
-    net = errors.net_of("remote_ip_prefix", given)
-    if f"IPv{net.version}" != ethertype:
+    prefix = errors.interface_of("remote_ip_prefix", given)
+    if f"IPv{prefix.version}" != ethertype:
         message = f"Conflicting value ethertype {ethertype} for CIDR {given}"
         raise errors.bad(message, type="SecurityGroupRuleParameterConflict")
-    return str(net)
+    return prefix.with_prefixlen
 
 
 def create_rule(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> SecurityGroupRule:
@@ -202,7 +214,7 @@ def create_rule(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> SecurityGroupR
     quota.claim(tx, group.project_id, "security_group_rule")
     group = lock(tx, SecurityGroup, group.id, actor)
     mine(actor, group, "create_security_group_rule")
-    ethertype = {"ipv4": "IPv4", "ipv6": "IPv6"}[(body.get("ethertype") or "IPv4").lower()]
+    ethertype = _ethertype(body)
     protocol = _protocol(body, ethertype)
     low, high = _ports(body, protocol)
     remote = body.get("remote_group_id") or None
@@ -226,9 +238,15 @@ def create_rule(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> SecurityGroupR
     return row
 
 
+def normalized(prefix: str | None) -> str | None:
+    """A rule's prefix without host bits."""
+    return prefix and str(ipaddress.ip_network(prefix, strict=False))
+
+
 def _meaning(values: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes two rules the same: `tcp` is `6`, and a prefix of everything is none."""
-    prefix = None if values["remote_ip_prefix"] in ("0.0.0.0/0", "::/0") else values["remote_ip_prefix"]
+    net = normalized(values["remote_ip_prefix"])
+    prefix = None if net in ("0.0.0.0/0", "::/0") else net
     protocol = CANONICAL.get(values["protocol"] or "", values["protocol"])
     rest = ("direction", "ethertype", "port_range_min", "port_range_max", "remote_group_id")
     return protocol, prefix, *(values[name] for name in rest)
@@ -242,9 +260,11 @@ def _new(tx: Tx, group: SecurityGroup, wanted: Mapping[str, Any]) -> None:
             raise errors.conflict("SecurityGroupRuleExists", f"Security group rule already exists. Rule id is {rule.id}.")
 
 
-def delete_rule(tx: Tx, actor: Actor, id: str) -> None:
+def delete_rule(tx: Tx, actor: Actor, id: str, revision: int | None = None) -> None:
     """Raises NotFound."""
-    lock_mine(tx, actor, SecurityGroupRule, id, "delete").remove()
+    row = lock_mine(tx, actor, SecurityGroupRule, id, "delete")
+    check_revision(row.generation, revision)
+    row.remove()
     wake(tx, TOPIC)
 
 

@@ -53,6 +53,8 @@ def rule(**more) -> RuleIn:
         ({"protocol": "47"}, f"outport == @{PG} && ip4 && ip.proto == 47"),
         ({"remote_ip_prefix": "10.0.0.0/8"}, f"outport == @{PG} && ip4 && ip4.src == 10.0.0.0/8"),
         ({"remote_ip_prefix": "10.0.0.0/8", "direction": "egress"}, f"inport == @{PG} && ip4 && ip4.dst == 10.0.0.0/8"),
+        ({"remote_ip_prefix": "10.1.2.3/8"}, f"outport == @{PG} && ip4 && ip4.src == 10.0.0.0/8"),
+        ({"remote_ip_prefix": "10.1.2.3/0"}, f"outport == @{PG} && ip4"),
         ({"remote_ip_prefix": "0.0.0.0/0"}, f"outport == @{PG} && ip4"),
         ({"remote_ip_prefix": "::/0", "ethertype": "IPv6"}, f"outport == @{PG} && ip6"),
         ({"remote_ip_prefix": "fd00::/8", "ethertype": "IPv6"}, f"outport == @{PG} && ip6 && ip6.src == fd00::/8"),
