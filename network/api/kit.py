@@ -31,12 +31,16 @@ FLAG = shapes.LOOSE_BOOLEAN
 DESCRIPTION: shapes.Shape = {"type": ["string", "null"], "maxLength": 255, "pattern": shapes.NO_NUL}
 OWNER: dict[str, shapes.Shape] = {"project_id": PROJECT, "tenant_id": PROJECT}
 COMMON: dict[str, shapes.Shape] = {"name": shapes.OPTIONAL_TEXT, "description": DESCRIPTION}
+ORDER = (("created_at", False),)  # Neutron's lists ascend, where the other APIs' newest comes first
 _REVISION = re.compile(r"revision_number=([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
 class Noun:
-    """`flags`: names whose loose booleans (`"true"`, 1) are made real; `guarded`: body keys and the field their policy names."""
+    """`flags`: names whose loose booleans (`"true"`, 1) are made real; `guarded`: body keys and the field their policy names.
+
+    `hidden`: filters on what only who may do this action is shown.
+    """
 
     name: str
     collection: str
@@ -44,6 +48,7 @@ class Noun:
     view: View
     flags: tuple[str, ...] = ()
     guarded: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
 
 def envelope(name: str, shape: shapes.Shape, collection: str = "") -> Body:
@@ -75,18 +80,24 @@ def _fields(request: Request, body: Body) -> Body:
 def show_all(request: Request, noun: Noun) -> Body:
     """The list, a page at a time; `page_reverse` gives the page before the marker (or the last), in the list's order."""
     backwards = request.query.flag("page_reverse", default=False)
-    page = Page.asked(request, listing.LISTINGS[noun.model].sort, zero_is_none=True)
+    asked = {name: values for name, values in request.query.values.items() if _may_ask(request, noun, name)}
+    page = Page.asked(request, listing.LISTINGS[noun.model].sort, default=ORDER, zero_is_none=True)
     if backwards:
         page = replace(page, sort=tuple((key, not descending) for key, descending in page.sort))
 
     def read(tx: Tx) -> Body:
-        rows, _ = page.cut(listing.rows(tx, request.actor, noun.model, page, request.query.values))
+        rows, _ = page.cut(listing.rows(tx, request.actor, noun.model, page, asked))
         if backwards:
             rows.reverse()
         views = [_fields(request, noun.view(request, row)) for row in rows]
         return {noun.collection: views, **_links(request, noun, [row.id for row in rows], page.limit or 0, backwards=bool(backwards))}
 
     return request.read(read)
+
+
+def _may_ask(request: Request, noun: Noun, name: str) -> bool:
+    """A filter on what is not shown would tell it; it is ignored, as one that is not known."""
+    return name not in noun.hidden or request.may(noun.hidden[name])
 
 
 def _links(request: Request, noun: Noun, ids: Sequence[str], limit: int, *, backwards: bool) -> Body:
@@ -180,7 +191,8 @@ def update(request: Request, noun: Noun, change: Callable[[Tx, Actor, str, Body,
     return request.run(write)
 
 
-def remove(request: Request, drop: Callable[[Tx, Actor, str], None]) -> Answer:
-    """Delete the one that the path names: 204."""
-    request.run(lambda tx: drop(tx, request.actor, request.path["id"]))
+def remove(request: Request, drop: Callable[[Tx, Actor, str, int | None], None]) -> Answer:
+    """Delete the one that the path names, if it is at the revision that is insisted on: 204."""
+    id, at = request.path["id"], revision(request)
+    request.run(lambda tx: drop(tx, request.actor, id, at))
     return Answer(None, 204)

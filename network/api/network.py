@@ -59,6 +59,7 @@ NOUN = kit.Noun(
     view,
     flags=("admin_state_up", "shared", "router:external", "is_default", "port_security_enabled"),
     guarded={"shared": "shared", "router:external": "external", "is_default": "is_default", **dict.fromkeys(PROVIDER, "provider")},
+    hidden=dict.fromkeys(PROVIDER, "network:network:show:provider"),
 )
 _CREATE_GUARDS = tuple(f"network:network:create:{field}" for field in ("shared", "external", "is_default", "provider"))
 _UPDATE_GUARDS = tuple(f"network:network:update:{field}" for field in ("shared", "external", "is_default", "provider"))

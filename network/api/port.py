@@ -66,6 +66,7 @@ NOUN = kit.Noun(
     view,
     flags=("admin_state_up", "port_security_enabled"),
     guarded={"binding:host_id": "binding", "binding:profile": "binding", "mac_address": "mac_address"},
+    hidden=dict.fromkeys(("binding:host_id", "binding:profile", "binding:vif_type"), "network:port:show:binding"),
 )
 
 

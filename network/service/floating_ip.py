@@ -59,7 +59,7 @@ def create(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> FloatingIp:
 
 
 def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int | None = None) -> FloatingIp:
-    """`port_id` null, or a body without it, takes it off. Raises NotFound, BadRequest, Conflict."""
+    """`port_id` null takes it off; a body without it leaves it where it is. Raises NotFound, BadRequest, Conflict."""
     if body.get("port_id"):  # ports are locked before floating IPs
         lock(tx, Port, body["port_id"], actor)
     row = lock_mine(tx, actor, FloatingIp, id, "update")
@@ -131,9 +131,10 @@ def _routers(fixed: FixedIp, network_id: str) -> Select[str]:
     )
 
 
-def delete(tx: Tx, actor: Actor, id: str) -> None:
+def delete(tx: Tx, actor: Actor, id: str, revision: int | None = None) -> None:
     """Raises NotFound."""
     row = lock_mine(tx, actor, FloatingIp, id, "delete")
+    check_revision(row.generation, revision)
     outer = tx.get(Port, row.floating_port_id)
     row.port_id = row.fixed_ip_address = row.router_id = None
     row.remove()

@@ -122,9 +122,10 @@ def _has_gateway(tx: Tx, network_id: str) -> bool:
     return tx.scalars(query.where(Router.desired == PRESENT)).first() is not None
 
 
-def delete(tx: Tx, actor: Actor, id: str) -> None:
+def delete(tx: Tx, actor: Actor, id: str, revision: int | None = None) -> None:
     """With its subnets and metadata port. Raises NotFound, Forbidden, Conflict while anything else is plugged in."""
     row = lock_mine(tx, actor, Network, id, "delete")
+    check_revision(row.generation, revision)
     ports = tx.scalars(select(Port).where(Port.network_id == id, Port.desired == PRESENT)).all()
     if any(port.device_owner != OWNER_METADATA for port in ports):
         message = f"Unable to complete operation on network {id}. There are one or more ports still in use on the network."

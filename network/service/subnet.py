@@ -200,9 +200,10 @@ def touch_ports(tx: Tx, subnet_id: str) -> None:
     )
 
 
-def delete(tx: Tx, actor: Actor, id: str) -> None:
+def delete(tx: Tx, actor: Actor, id: str, revision: int | None = None) -> None:
     """Raises NotFound, Forbidden, Conflict while a port has an address of it."""
     row, network = _locked(tx, actor, id, "delete")
+    check_revision(row.generation, revision)
     users = select(Port.id).join(FixedIp, FixedIp.port_id == Port.id)
     if tx.scalars(users.where(FixedIp.subnet_id == id, Port.device_owner != OWNER_METADATA)).first():
         message = f"Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."

@@ -93,6 +93,27 @@ def test_if_match(w):
     w.api("PUT", path, {"network": {"name": "n"}}, ok=400, headers={"If-Match": "seven"})
 
 
+@pytest.mark.parametrize("noun", ["network", "subnet", "port", "router", "floatingip", "security-group", "security-group-rule"])
+def test_if_match_of_a_delete(w, noun):
+    ext, net = w.external(), w.network()
+    made = {
+        "network": lambda: w.network(),
+        "subnet": lambda: w.subnet(net["id"]),
+        "port": lambda: w.port(net["id"]),
+        "router": lambda: w.router(),
+        "floatingip": lambda: w.api.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": ext["id"]}}, ok=201)["floatingip"],
+        "security-group": lambda: w.api.post("/v2.0/security-groups", {"security_group": {"name": "g"}}, ok=201)["security_group"],
+        "security-group-rule": lambda: w.api.get("/v2.0/security-group-rules")["security_group_rules"][0],
+    }[noun]()
+    path, at = f"/v2.0/{noun}s/{made['id']}", made["revision_number"]
+    refused = w.api("DELETE", path, ok=412, headers={"If-Match": f"revision_number={at + 1}"}).json["NeutronError"]
+    assert refused["type"] == "RevisionNumberConstraintFailed"
+    w.api("DELETE", path, ok=400, headers={"If-Match": "seven"})
+    w.api.get(path)
+    w.api("DELETE", path, ok=204, headers={"If-Match": f"revision_number={at}"})
+    w.api("DELETE", path, ok=404, headers={"If-Match": f"revision_number={at}"})
+
+
 def test_a_subnet_lives(w):
     net = w.network()
     sub = w.subnet(net["id"], "10.1.2.3/29", dns_nameservers=["9.9.9.9"], name="s")
@@ -249,6 +270,18 @@ def test_filters_and_fields(w):
     assert w.api.get(f"/v2.0/networks?tenant_id={OTHER_PROJECT}")["networks"] == []
     w.api("GET", "/v2.0/networks?admin_state_up=maybe", ok=400)
     assert len(w.api.get("/v2.0/networks?router:external=False&status=ACTIVE&unknown=1")["networks"]) == 3
+
+
+def test_nobody_learns_by_a_filter_what_is_not_shown(w):
+    net = w.network()
+    port = w.port(net["id"])
+    w.admin.put(f"/v2.0/ports/{port['id']}", {"port": {"binding:host_id": "hv1"}}, ok=200)
+    for host, found in (("hv1", [port["id"]]), ("hv2", [])):
+        assert [one["id"] for one in w.admin.get(f"/v2.0/ports?binding:host_id={host}")["ports"]] == found
+        assert [one["id"] for one in w.api.get(f"/v2.0/ports?binding:host_id={host}")["ports"]] == [port["id"]]
+    for query in ("provider:network_type=flat", "provider:physical_network=ext"):
+        assert w.admin.get(f"/v2.0/networks?{query}")["networks"] == []
+        assert [one["id"] for one in w.api.get(f"/v2.0/networks?{query}")["networks"]] == [net["id"]]
 
 
 @pytest.mark.parametrize("path", ["networks", "subnets", "ports", "routers", "floatingips", "security-groups", "security-group-rules"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from network.models import FloatingIp, Port, Router, SecurityGroup
+from network.models import FixedIp, FloatingIp, Port, Router, SecurityGroup
 from network.service import security_group
 from tests.api.network_world import World, world
 from tests.support.api import PROJECT
@@ -94,6 +94,61 @@ def test_bad_interfaces(w):
     w.error("POST", "/v2.0/routers", {"router": {"external_gateway_info": {"network_id": net["id"]}}}, 400, "BadRequest")
 
 
+def test_a_router_is_plugged_in_within_the_quota(w):
+    sub, router = w.subnet(w.network()["id"]), w.router()
+    w.admin.put(f"/v2.0/quotas/{PROJECT}", {"quota": {"port": 0}}, ok=200)
+    path = f"/v2.0/routers/{router['id']}/add_router_interface"
+    assert "['port']" in w.error("PUT", path, {"subnet_id": sub["id"]}, 409, "OverQuota")
+    w.admin.put(f"/v2.0/quotas/{PROJECT}", {"quota": {"port": 1}}, ok=200)
+    w.add_interface(router["id"], subnet_id=sub["id"])
+
+
+def test_a_leg_keeps_an_address(w, routed):
+    [leg] = w.api.get(f"/v2.0/ports?device_id={routed['router']}")["ports"]
+    [gateway] = w.admin.get("/v2.0/ports?device_owner=network:router_gateway")["ports"]
+    for port, by in ((leg, w.api), (leg, w.admin), (gateway, w.admin)):
+        assert port["id"] in w.error("PUT", f"/v2.0/ports/{port['id']}", {"port": {"fixed_ips": []}}, 400, "BadRequest", by)
+        assert w.admin.get(f"/v2.0/ports/{port['id']}")["port"]["fixed_ips"] == port["fixed_ips"]
+
+
+def test_a_leg_without_an_address_can_be_unplugged(w, db):
+    sub, router = w.subnet(w.network()["id"]), w.router()
+    leg = w.add_interface(router["id"], subnet_id=sub["id"])["port_id"]
+    with db.transaction() as tx:
+        tx.execute(delete(FixedIp).where(FixedIp.port_id == leg))
+    path = f"/v2.0/routers/{router['id']}"
+    w.error("PUT", f"{path}/remove_router_interface", {"subnet_id": sub["id"]}, 404, "RouterInterfaceNotFoundForSubnet")
+    removed = w.api.put(f"{path}/remove_router_interface", {"port_id": leg}, ok=200)
+    assert (removed["port_id"], removed["subnet_id"], removed["subnet_ids"]) == (leg, None, [])
+    w.api.delete(path)
+
+
+def test_a_moved_leg_keeps_the_rules_of_interfaces(w, routed):
+    other = w.subnet(w.network()["id"], "10.1.0.0/24")
+    w.add_interface(routed["router"], subnet_id=other["id"])
+    overlapping, free = w.subnet(routed["net"], "10.1.0.0/25"), w.subnet(routed["net"], "10.2.0.0/24")
+    [leg] = [port for port in w.api.get(f"/v2.0/ports?device_id={routed['router']}")["ports"] if port["network_id"] == routed["net"]]
+    path, move = f"/v2.0/ports/{leg['id']}", lambda *subnets: {"port": {"fixed_ips": [{"subnet_id": one} for one in subnets]}}
+    assert "overlaps" in w.error("PUT", path, move(overlapping["id"]), 400, "BadRequest")
+    body = {"floatingip": {"floating_network_id": routed["ext"], "port_id": routed["port"]}}
+    floating = w.api.post("/v2.0/floatingips", body, ok=201)["floatingip"]["id"]
+    w.error("PUT", path, move(free["id"]), 409, "RouterInterfaceInUseByFloatingIP")
+    assert w.api.get(path)["port"]["fixed_ips"] == leg["fixed_ips"]
+    w.api.put(path, move(routed["sub"], free["id"]), ok=200)
+    w.api.delete(f"/v2.0/floatingips/{floating}")
+    assert [fixed["subnet_id"] for fixed in w.api.put(path, move(free["id"]), ok=200)["port"]["fixed_ips"]] == [free["id"]]
+
+
+def test_the_gateways_new_address_reaches_the_legs(w, routed, db):
+    [gateway] = w.admin.get("/v2.0/ports?device_owner=network:router_gateway")["ports"]
+    query = select(Port.generation).where(Port.device_id == routed["router"], Port.device_owner == "network:router_interface")
+    with db.transaction() as tx:
+        before = tx.scalars(query).one()
+    w.admin.put(f"/v2.0/ports/{gateway['id']}", {"port": {"fixed_ips": [{"ip_address": "203.0.113.88"}]}}, ok=200)
+    with db.transaction() as tx:
+        assert tx.scalars(query).one() > before
+
+
 def test_a_floating_ip_lives(w, routed):
     made = w.api.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": routed["ext"]}}, ok=201)["floatingip"]
     assert (made["status"], made["port_id"], made["router_id"]) == ("DOWN", None, None)
@@ -107,6 +162,7 @@ def test_a_floating_ip_lives(w, routed):
     w.error("PUT", router, {"router": {"external_gateway_info": None}}, 409, "RouterExternalGatewayInUseByFloatingIp")
     w.error("PUT", f"{router}/remove_router_interface", {"subnet_id": routed["sub"]}, 409, "RouterInterfaceInUseByFloatingIP")
     assert [one["id"] for one in w.api.get(f"/v2.0/floatingips?port_id={routed['port']}")["floatingips"]] == [made["id"]]
+    assert w.api.put(path, {"floatingip": {"description": "d"}}, ok=200)["floatingip"]["port_id"] == routed["port"]
     assert w.api.put(path, {"floatingip": {"port_id": None}}, ok=200)["floatingip"]["router_id"] is None
     w.api.put(path, {"floatingip": {"port_id": routed["port"]}}, ok=200)
     w.api.delete(f"/v2.0/ports/{routed['port']}")
@@ -191,6 +247,9 @@ def test_security_groups_live(w):
 @pytest.mark.parametrize(
     ("more", "status", "type"),
     [
+        ({"ethertype": "ipv4\n"}, 400, "InvalidInput"),
+        ({"ethertype": "\u0131pv4"}, 400, "InvalidInput"),
+        ({"ethertype": ""}, 400, "InvalidInput"),
         ({"protocol": "icmpv6"}, 400, "SecurityGroupEthertypeConflictWithProtocol"),
         ({"protocol": "nope"}, 400, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": 256}, 400, "SecurityGroupRuleInvalidProtocol"),
@@ -211,6 +270,24 @@ def test_a_rule_that_cannot_be(w, more, status, type):
     group = w.api.get("/v2.0/security-groups")["security_groups"][0]["id"]
     body = {"security_group_rule": {"security_group_id": group, "direction": "ingress", **more}}
     w.error("POST", "/v2.0/security-group-rules", body, status, type)
+
+
+@pytest.mark.parametrize(
+    ("ethertype", "given", "shown", "normalized"),
+    [
+        ("IPv4", "10.0.0.5/24", "10.0.0.5/24", "10.0.0.0/24"),
+        ("ipv4", "10.0.0.5", "10.0.0.5/32", "10.0.0.5/32"),
+        ("IPV6", "FD00::1/64", "fd00::1/64", "fd00::/64"),
+        (None, None, None, None),
+    ],
+)
+def test_a_prefix_is_shown_as_given_and_normalized(w, ethertype, given, shown, normalized):
+    group = w.api.get("/v2.0/security-groups")["security_groups"][0]["id"]
+    body = {"security_group_id": group, "direction": "ingress", "ethertype": ethertype, "remote_ip_prefix": given}
+    rule = w.api.post("/v2.0/security-group-rules", {"security_group_rule": body}, ok=201)["security_group_rule"]
+    assert (rule["remote_ip_prefix"], rule["normalized_cidr"]) == (shown, normalized)
+    twin = {"security_group_rule": {**body, "remote_ip_prefix": normalized}}
+    assert rule["id"] in w.error("POST", "/v2.0/security-group-rules", twin, 409, "SecurityGroupRuleExists")
 
 
 def test_rules_that_name_a_group_go_with_it(w):
