@@ -1,6 +1,7 @@
 """The desired state of one host, as a pull answers it, in types that cannot be half read.
 
-`parse()` is the only way in: an answer that does not fit raises `BadDocument` and the agent goes on with the last good one.
+`parse()` is the only way in: an answer that does not fit raises `BadDocument` and the agent goes on with the last good one; an entry that does
+not fit is set aside with the reason, and what it is about is left as it is.
 The shape is fixed in docs/design/0001-rooms.md.
 """
 
@@ -20,6 +21,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 TAP = re.compile(r"[a-z][a-z0-9-]{0,14}")  # IFNAMSIZ is 16 with the closing zero
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+MOST = 2**63 - 1
 
 
 class BadDocument(ValueError):
@@ -109,14 +111,23 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole desired state of a host; `raw` is the answer itself, which the metadata process reads."""
+    """The whole desired state of a host; `raw` is the answer itself, which the metadata process reads.
+
+    unread: of `servers`, `networks` and `questions`, what is listed and cannot be read, by id (by its place where that cannot be read), and why.
+    """
 
     epoch: int
     digest: str
     servers: Mapping[str, Server]
     networks: Mapping[str, Network]
     questions: tuple[Question, ...]
+    unread: Mapping[str, Mapping[str, str]]
     raw: Mapping[str, Any]
+
+    @property
+    def listed(self) -> frozenset[str]:
+        """Ids of the servers and networks that the controller knows here, whether they can be read or not."""
+        return frozenset().union(self.servers, self.networks, self.unread["servers"], self.unread["networks"])
 
 
 class _Reader:
@@ -150,7 +161,7 @@ class _Reader:
 
     def integer(self, name: str, default: int | None = None) -> int:
         value = self._value.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
             raise BadDocument(f"{self.where}.{name} is {value!r}, not a whole number")
         return value
 
@@ -166,11 +177,31 @@ class _Reader:
     def inner(self, name: str) -> _Reader:
         return _Reader(self._value.get(name) or {}, f"{self.where}.{name}")
 
-    def each(self, name: str, read: Callable[[_Reader], T]) -> tuple[T, ...]:
+    def items(self, name: str) -> list[Any]:
         value = self._value.get(name, [])
         if not isinstance(value, list):
             raise BadDocument(f"{self.where}.{name} is {value!r}, not a list")
-        return tuple(read(_Reader(item, f"{self.where}.{name}[{index}]")) for index, item in enumerate(value))
+        return value
+
+    def each(self, name: str, read: Callable[[_Reader], T]) -> tuple[T, ...]:
+        return tuple(read(_Reader(item, f"{self.where}.{name}[{index}]")) for index, item in enumerate(self.items(name)))
+
+    def readable(self, name: str, read: Callable[[_Reader], T]) -> tuple[dict[str, T], dict[str, str]]:
+        """The entries by id, and why those that cannot be read cannot: one bad value must not keep the host from all others."""
+        found: dict[str, T] = {}
+        unread: dict[str, str] = {}
+        for index, item in enumerate(self.items(name)):
+            key = _id(item) or f"{name}[{index}]"
+            try:
+                found[key] = read(_Reader(item, name.removesuffix("s")))
+            except BadDocument as error:
+                unread[key] = str(error)
+        return {key: value for key, value in found.items() if key not in unread}, unread
+
+
+def _id(item: object) -> str | None:
+    value = item.get("id") if isinstance(item, dict) else None
+    return value if isinstance(value, str) and NAME.fullmatch(value) else None
 
 
 def _limits(r: _Reader) -> Limits:
@@ -252,16 +283,19 @@ def _has_metadata(r: _Reader) -> Network | None:
 def parse(raw: object) -> Document:
     """The typed document of a pull's answer.
 
-    Raises BadDocument where a field is missing or has a value that it cannot have.
+    A server, network or question of which a field is missing or has a value that it cannot have is in `unread`. Raises BadDocument where that is
+    so of the document's own fields.
     """
     r = _Reader(raw, "document")
-    servers = r.each("servers", _server)
-    networks = r.each("networks", _has_metadata)
+    servers, bad_servers = r.readable("servers", _server)
+    networks, bad_networks = r.readable("networks", _has_metadata)
+    questions, bad_questions = r.readable("questions", _question)
     return Document(
         epoch=r.integer("epoch"),
         digest=r.text("digest"),
-        servers={server.id: server for server in servers},
-        networks={network.id: network for network in networks if network},
-        questions=r.each("questions", _question),
+        servers=servers,
+        networks={key: network for key, network in networks.items() if network is not None},
+        questions=tuple(questions.values()),
+        unread={"servers": bad_servers, "networks": bad_networks, "questions": bad_questions},
         raw=cast(Mapping[str, Any], raw),
     )

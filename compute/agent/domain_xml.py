@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from compute.agent.document import Disk, Nic, Server
 from compute.agent.limits import LIMITS, Limits
-from compute.agent.observed import Mark, ObservedDisk, Phase
+from compute.agent.observed import Mark, ObservedDisk, Phase, domain_name
 
 NAMESPACE = "urn:wolke:server:1"
 TAG = f"{{{NAMESPACE}}}server"
@@ -50,7 +50,7 @@ class Builder:
     def domain(self, server: Server, mark: Mark) -> str:
         """The whole domain. The name and UUID derive from the server's id, so a half-done start is found again."""
         domain = ET.Element("domain", type=self.virt_type)
-        _text(domain, "name", f"wolke-{server.id}")
+        _text(domain, "name", domain_name(server.id))
         _text(domain, "uuid", server.id)
         _text(domain, "title", "".join(c if c.isprintable() else " " for c in server.name))
         ET.SubElement(domain, "metadata").append(mark_element(mark))
@@ -153,17 +153,20 @@ def mark_element(mark: Mark, tag: str = TAG) -> ET.Element:
 
 
 def read_mark(root: ET.Element) -> Mark | None:
-    """The mark of a domain's XML; None for a domain that is not ours."""
+    """The mark of a domain's XML; None for a domain that is not ours, or whose mark someone has spoilt."""
     element = root.find(f"metadata/{TAG}")
     if element is None:
         return None
-    return Mark(
-        epoch=int(element.get("epoch", "0")),
-        generation=int(element.get("generation", "0")),
-        reboots=int(element.get("reboots", "0")),
-        phase=Phase(element.get("phase", Phase.STARTED.value)),
-        started_at=element.get("started_at", ""),
-    )
+    try:
+        return Mark(
+            epoch=int(element.get("epoch", "0")),
+            generation=int(element.get("generation", "0")),
+            reboots=int(element.get("reboots", "0")),
+            phase=Phase(element.get("phase", Phase.STARTED.value)),
+            started_at=element.get("started_at", ""),
+        )
+    except ValueError:
+        return None
 
 
 def read_disks(root: ET.Element, *, live: bool) -> Mapping[str, ObservedDisk]:

@@ -97,9 +97,9 @@ class LibvirtHypervisor:
                 self._facts = known
             return {key: fact for key, fact in known.items() if isinstance(fact, Domain)}
 
-    def foreign(self) -> frozenset[str]:
+    def foreign(self) -> Mapping[str, str]:
         with self._lock:
-            return frozenset(fact for fact in self._facts.values() if isinstance(fact, str))
+            return {key: fact for key, fact in self._facts.items() if isinstance(fact, str)}
 
     def define(self, server: Server, mark: Mark) -> None:
         with self._engine(server.id) as conn:

@@ -107,7 +107,7 @@ class Agent:
                 authority=authority,
                 address=self._address,
                 resources=self._seen_resources(),
-                answers=self._answer(desired.questions),
+                answers=self._answer(desired),
             )
         )
         waits = any(asked.waits for asked in observed.asked.values())
@@ -141,10 +141,11 @@ class Agent:
             self._resources_at = now
         return {**self._resources, "disk_gib": self._disk_gib()}
 
-    def _answer(self, questions: tuple[Question, ...]) -> list[dict[str, Any]]:
+    def _answer(self, desired: Document) -> list[dict[str, Any]]:
         """Each question is read once, and answered until the document lists it no more."""
-        self._answers = {question.id: self._answers.get(question.id) or self._read(question) for question in questions}
-        return list(self._answers.values())
+        self._answers = {question.id: self._answers.get(question.id) or self._read(question) for question in desired.questions}
+        refused = [{"id": key, "output": None, "error": why[: report.NAME_LENGTH]} for key, why in desired.unread["questions"].items()]
+        return [*self._answers.values(), *refused]
 
     def _read(self, question: Question) -> dict[str, Any]:
         if question.kind != "console_output":

@@ -33,7 +33,10 @@ class _Machine:
 
 
 class MemoryHypervisor:
-    """`ports.Hypervisor` in memory. `fail` maps a method's name to the message it raises; `away` is a dead libvirtd."""
+    """`ports.Hypervisor` in memory. `fail` maps a method's name to the message it raises; `away` is a dead libvirtd.
+
+    `strangers` has the names of domains without our mark by UUID; a machine of that UUID has lost its mark.
+    """
 
     def __init__(self) -> None:
         self.machines: dict[str, _Machine] = {}
@@ -41,7 +44,7 @@ class MemoryHypervisor:
         self.fail: dict[str, str] = {}
         self.away = False
         self.starts: list[str] = []
-        self.strangers: set[str] = set()
+        self.strangers: dict[str, str] = {}
         self._callback: Callable[[str | None], None] = lambda _: None
         self._lock = threading.RLock()
 
@@ -51,11 +54,11 @@ class MemoryHypervisor:
     def domains(self) -> Mapping[str, Domain]:
         self._check("domains")
         with self._lock:
-            return {key: self._domain(machine) for key, machine in self.machines.items()}
+            return {key: self._domain(machine) for key, machine in self.machines.items() if key not in self.strangers}
 
-    def foreign(self) -> frozenset[str]:
+    def foreign(self) -> Mapping[str, str]:
         with self._lock:
-            return frozenset(self.strangers)
+            return dict(self.strangers)
 
     def define(self, server: Server, mark: Mark) -> None:
         self._check("define")

@@ -72,7 +72,7 @@ class Ledger:
         """Forget what the host has answered by now, and note since when a guest waits for its wires."""
         now = self._clock()
         with self._lock:
-            for subject in self._asked.keys() - desired.servers.keys() - desired.networks.keys() - observed.busy:
+            for subject in self._asked.keys() - desired.listed - observed.busy:
                 del self._asked[subject]
             for server_id in desired.servers.keys() - observed.busy:
                 self._settle_one(desired, observed, server_id, now, shutdown_s)

@@ -54,6 +54,11 @@ class ObservedDisk:
     live: bool
 
 
+def domain_name(server_id: str) -> str:
+    """A server's domain, by the name under which operators see it."""
+    return f"wolke-{server_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """One domain with our metadata element."""
@@ -125,10 +130,17 @@ class Observed:
     taps: Mapping[str, Tap]
     consoles: frozenset[str] = frozenset()  # servers with a console log on disk
     namespaces: Mapping[str, Network | None] = field(default_factory=dict)  # by network id; None: there, but not as wished
-    foreign: frozenset[str] = frozenset()  # names of domains without our mark
+    foreign: Mapping[str, str] = field(default_factory=dict)  # names of domains without our mark, by UUID
     asked: Mapping[str, Asked] = field(default_factory=dict)
     busy: frozenset[str] = frozenset()
 
     def asked_of(self, subject: str) -> Asked:
         """What was asked of a server or network; never to be written to."""
         return self.asked.get(subject, NOTHING_ASKED)
+
+    def usurper(self, server_id: str) -> str | None:
+        """The name of a domain without our mark in this server's place: it has its UUID or its name, and perhaps its QEMU and disks."""
+        if server_id in self.domains:
+            return None
+        name = domain_name(server_id)
+        return self.foreign.get(server_id) or (name if name in self.foreign.values() else None)

@@ -128,7 +128,7 @@ def plan(desired: Document, observed: Observed, now: float, *, authority: bool, 
     """The next actions, in order within each subject.
 
     `now` is CLOCK_BOOTTIME in seconds. Without `authority` (no pull for 30 s) nothing is started, resumed, stopped or removed.
-    Domains that the document does not list are never touched.
+    Domains that the document does not list are never touched, nor is what it lists in a way that cannot be read.
     """
     actions: list[Action] = []
     for server in desired.servers.values():
@@ -193,7 +193,7 @@ def _namespaces(desired: Document, observed: Observed, now: float) -> Iterator[A
             yield AddNamespace(network.id, network)
     needed = {nic.network_id for server in desired.servers.values() for nic in server.nics}
     needed |= {tap.network_id for tap in observed.taps.values()}  # of a guest in quarantine as well
-    for network_id in observed.namespaces.keys() - desired.networks.keys() - needed - observed.busy:
+    for network_id in observed.namespaces.keys() - desired.listed - needed - observed.busy:
         yield RemoveNamespace(network_id)
 
 
@@ -211,7 +211,7 @@ class _Rules:
         self.shutdown_s = shutdown_s
 
     def actions(self) -> list[Action]:
-        if is_stale(self.epoch, self.server, self.domain):
+        if is_stale(self.epoch, self.server, self.domain) or self.observed.usurper(self.server.id):
             return []
         if not retry_due(self.asked.failure, (self.server.generation, self.server.reboots), self.now):
             return []

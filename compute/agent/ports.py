@@ -35,8 +35,8 @@ class Hypervisor(Protocol):
     def domains(self) -> Mapping[str, Domain]:
         """Every domain of ours by server id. Raises EngineAway."""
 
-    def foreign(self) -> frozenset[str]:
-        """Names of the domains that were not ours at the last `domains()`."""
+    def foreign(self) -> Mapping[str, str]:
+        """Names of the domains that were not ours at the last `domains()`, by UUID."""
 
     def define(self, server: Server, mark: Mark) -> None:
         """Write the configuration of a domain without QEMU, new or anew."""

@@ -153,6 +153,7 @@ class Courier:
             except BadDocument as error:
                 LOG.error("the pull's answer is not understood, the last one holds: %s", error)
                 return
+            _complain(document, self._document)
             self._document = document
         if self._document is None:
             raise Unreachable("it answered `unchanged` to an agent that has nothing")
@@ -172,6 +173,15 @@ class Courier:
     def _sign(self, body: Any) -> tuple[int, str]:
         self._seq += 1
         return self._seq, sign(self._identity.key, self._identity.host_id, self._epoch, self._seq, body)
+
+
+def _complain(document: Document, before: Document | None) -> None:
+    """Name what cannot be read, once: not again with each document that still has it."""
+    for noun, found in document.unread.items():
+        said = before.unread[noun] if before is not None else {}
+        for key, why in found.items():
+            if said.get(key) != why:
+                LOG.error("%s of the pull's answer: %s is not understood and left as it is: %s", noun, key, why[:1000])
 
 
 def _asks_for_pull(answer: Mapping[str, Any] | None) -> bool:

@@ -1,6 +1,7 @@
 """What the agent tells about its host: the report's body, made purely of the document and what was seen.
 
-Nothing is absent while an action of its server is under way: the controller would free what that action is about to open.
+Nothing is absent while an action of its server is under way, nor while a domain is in its place that cannot be judged: the controller would free
+what that action is about to open, or that domain has open.
 
 The shape is fixed in docs/design/0001-rooms.md.
 """
@@ -37,7 +38,10 @@ def make(
         "digest": desired.digest,
         "address": address,
         "resources": dict(resources),
-        "servers": [_server(desired, server, observed, now, authority) for server in desired.servers.values()],
+        "servers": [
+            *(_server(desired, server, observed, now, authority) for server in desired.servers.values()),
+            *(_as_it_is(key, observed, f"Its host does not understand its entry: {why}") for key, why in desired.unread["servers"].items()),
+        ],
         "unknown": [f"{kind} {name}"[:NAME_LENGTH] for kind, name in unknown[:MOST_UNKNOWN]],
         "unknown_count": len(unknown),
         "answers": [dict(answer) for answer in answers],
@@ -50,11 +54,11 @@ def left_alone(desired: Document, observed: Observed) -> list[tuple[str, str]]:
     A `server` is a domain of ours, by id; a `disk` is one in the QEMU of a server that is listed, by server id and device; a `domain` is
     one that someone else defined, by name.
     """
-    servers = sorted(observed.domains.keys() - desired.servers.keys())
+    servers = sorted(observed.domains.keys() - desired.listed)
     disks = sorted(
         f"{server.id}/{device}" for server in desired.servers.values() for device in _unlisted(server, observed.domains.get(server.id))
     )
-    found = zip(KINDS, (servers, disks, sorted(observed.foreign)), strict=True)
+    found = zip(KINDS, (servers, disks, sorted(observed.foreign.values())), strict=True)
     return [(kind, name) for kind, names in found for name in names]
 
 
@@ -66,7 +70,30 @@ def _unlisted(server: Server, domain: Domain | None) -> set[str]:
     return {disk.device for disk in domain.disks.values() if disk.live and disk.id not in listed} | domain.foreign_disks
 
 
+def _as_it_is(server_id: str, observed: Observed, why: str) -> dict[str, Any]:
+    """A server for which nothing is done: its domain as it was seen, never absent, and nothing said of its disks, for they may be open."""
+    domain = observed.domains.get(server_id)
+    known = domain is not None and not (domain.power is Power.PAUSED and domain.mark.phase is Phase.STARTING)
+    return {
+        "id": server_id,
+        "generation": domain.mark.generation if domain is not None else 0,
+        "state": _power(domain) if domain is not None and known else "pending",
+        "shutdown_by_guest": False,
+        "reboots": domain.mark.reboots if domain is not None else 0,
+        "fault": {"code": 500, "message": why[:NAME_LENGTH]},
+        "reason": why[:NAME_LENGTH],
+        "disks": [],
+        "nics": [],
+        "started_at": domain.mark.started_at or None if domain is not None else None,
+    }
+
+
 def _server(desired: Document, server: Server, observed: Observed, now: float, authority: bool) -> dict[str, Any]:
+    usurper = observed.usurper(server.id)
+    if usurper is not None:
+        return _as_it_is(
+            server.id, observed, f"The domain {usurper} on its host has lost its mark and is left alone; an operator must look at it."
+        )
     domain = observed.domains.get(server.id)
     asked = observed.asked_of(server.id)
     state, reason = _state(desired, server, observed, now, authority)

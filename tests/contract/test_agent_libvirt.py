@@ -21,7 +21,7 @@ import pytest
 
 from compute.agent.consoles import FileConsoles
 from compute.agent.document import Disk, Server, parse
-from compute.agent.domain_xml import Builder
+from compute.agent.domain_xml import NAMESPACE, Builder
 from compute.agent.limits import Limits
 from compute.agent.memory import MemoryHypervisor
 from compute.agent.observed import Domain, Mark, Phase, Power
@@ -43,6 +43,7 @@ class Bench(Protocol):
     def booted(self, server_id: str) -> None: ...
     def kill_qemu(self, server_id: str) -> None: ...
     def stranger(self, name: str) -> None: ...
+    def strip(self, server_id: str) -> None: ...
     def plug_stranger(self, server_id: str, device: str) -> None: ...
 
 
@@ -61,7 +62,10 @@ class MemoryBench:
         self.memory.end(server_id, Power.OFF, "QEMU died")
 
     def stranger(self, name: str) -> None:
-        self.memory.strangers.add(name)
+        self.memory.strangers[str(uuid.uuid4())] = name
+
+    def strip(self, server_id: str) -> None:
+        self.memory.strangers[server_id] = f"wolke-{server_id}"
 
     def plug_stranger(self, server_id: str, device: str) -> None:
         self.memory.machines[server_id].foreign_disks.add(device)
@@ -110,6 +114,10 @@ class LibvirtBench:
         machine = "<os><type arch='x86_64' machine='q35'>hvm</type></os>"
         self.other.defineXML(f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>16</memory>{machine}</domain>")
         self.strangers.append(name)
+
+    def strip(self, server_id: str) -> None:
+        """Take our mark off, in QEMU's lifetime and beyond."""
+        self.other.lookupByUUIDString(server_id).setMetadata(2, None, None, NAMESPACE, 3)  # VIR_DOMAIN_METADATA_ELEMENT, live and config
 
     def plug_stranger(self, server_id: str, device: str) -> None:
         path = self.folder / device
@@ -214,10 +222,13 @@ def test_what_others_made_is_named_and_not_taken_for_ours(bench: Bench) -> None:
     name = f"stranger-{uuid.uuid4()}"
     bench.stranger(name)
     bench.plug_stranger(server_id, "vdz")
-    wait_for(lambda: name in (bench.hypervisor.domains(), bench.hypervisor.foreign())[1])
+    wait_for(lambda: name in (bench.hypervisor.domains(), bench.hypervisor.foreign())[1].values())
     wait_for(lambda: seen(bench, server_id).foreign_disks == {"vdz"})
     assert list(seen(bench, server_id).disks) == ["root"]
-    assert not {server_id, f"wolke-{server_id}"} & bench.hypervisor.foreign()
+    assert not {server_id, f"wolke-{server_id}"} & {*bench.hypervisor.foreign(), *bench.hypervisor.foreign().values()}
+    bench.strip(server_id)
+    wait_for(lambda: server_id not in bench.hypervisor.domains())
+    assert bench.hypervisor.foreign()[server_id] == f"wolke-{server_id}"
 
 
 def test_a_guest_that_obeys_the_power_button_is_off_by_guest(bench: Bench) -> None:

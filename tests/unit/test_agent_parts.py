@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 from compute.agent import ceph, signing
 from compute.agent.consoles import KEEP_BYTES, TAIL_BYTES, FileConsoles
 from compute.agent.document import BadDocument, parse
-from compute.agent.domain_xml import Builder, Ceph, read_disks, read_foreign_disks, read_mark
+from compute.agent.domain_xml import NAMESPACE, Builder, Ceph, read_disks, read_foreign_disks, read_mark
 from compute.agent.limits import Limits
 from compute.agent.observed import Mark, Phase
 from compute.agent.state import AlreadyRunning, Stamps, StateDir
-from tests.unit.agent_world import SERVER, disk, network, nic, raw_document, server
+from tests.unit.agent_world import NETWORK, OTHER, SERVER, disk, network, nic, raw_document, server
 
 FULL = raw_document(server(disks=[disk(limits={"total_iops_sec": 5})]), networks=[network()])
+TWO = raw_document(*FULL["servers"], server(OTHER, nics=[]), networks=[network()])
 
 
 def test_a_whole_document_is_read() -> None:
@@ -39,23 +40,63 @@ def test_a_whole_document_is_read() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "place"),
     [
-        (("epoch",), None, "document.epoch"), (("servers",), {}, "document.servers"), (("servers", 0, "id"), "../etc/passwd", "servers[0].id"),
-        (("servers", 0, "desired"), "gone", "servers[0].desired"), (("servers", 0, "vcpus"), -1, "servers[0].vcpus"),
-        (("servers", 0, "nics", 0, "tap"), "a" * 16, "nics[0].tap"), (("servers", 0, "nics", 0, "mac"), "x", "nics[0].mac"),
-        (("servers", 0, "nics", 0, "fixed_ips", 0, "ip"), "10.0.0.300", "10.0.0.300"),
-        (("servers", 0, "disks", 0, "limits", "read_iops_sec"), "1", "limits.read_iops_sec"),
-        (("servers", 0, "disks", 0, "device"), "vda' dev='x", "disks[0].device"), (("networks", 0, "metadata_port", "ips"), "10.0.0.2", "metadata_port.ips"),
+        (("epoch",), None, "document.epoch"), (("epoch",), 2**63, "document.epoch"), (("servers",), {}, "document.servers"),
+        (("networks",), "x", "document.networks"), (("digest",), 1, "document.digest"),
     ],
 )  # fmt: skip
-def test_a_wrong_field_is_named(path: tuple[Any, ...], value: object, place: str) -> None:
-    raw = copy.deepcopy(FULL)
+def test_a_wrong_field_of_the_document_is_named(path: tuple[Any, ...], value: object, place: str) -> None:
+    with pytest.raises(BadDocument) as raised:
+        parse(spoilt(path, value))
+    assert place in str(raised.value)
+
+
+def spoilt(path: tuple[Any, ...], value: object) -> dict[str, Any]:
+    """A document of two servers with one other value at `path`."""
+    raw = copy.deepcopy(TWO)
     inner: Any = raw
     for step in path[:-1]:
         inner = inner[step]
     inner[path[-1]] = value
-    with pytest.raises(BadDocument) as raised:
-        parse(raw)
-    assert place in str(raised.value)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        (("desired",), "gone", "server.desired"), (("vcpus",), -1, "server.vcpus"), (("nics", 0, "tap"), "a" * 16, "nics[0].tap"),
+        (("nics", 0, "mac"), "x", "nics[0].mac"), (("nics", 0, "fixed_ips", 0, "ip"), "10.0.0.300", "10.0.0.300"), (("nics",), 5, "server.nics"),
+        (("disks", 0, "limits", "read_iops_sec"), "1", "limits.read_iops_sec"), (("disks", 0, "limits", "read_iops_sec"), -5, "is -5"),
+        (("disks", 0, "detach_deadline_s"), 10**400, "detach_deadline_s"), (("disks", 0, "device"), "vda' dev='x", "disks[0].device"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_of_a_server_costs_no_other_server(path: tuple[Any, ...], value: object, place: str) -> None:
+    found = parse(spoilt(("servers", 0, *path), value))
+    assert list(found.servers) == [OTHER]
+    assert list(found.unread["servers"]) == [SERVER]
+    assert place in found.unread["servers"][SERVER]
+    assert found.listed == {SERVER, OTHER, NETWORK}
+
+
+@pytest.mark.parametrize("entry", [None, 5, [], {}, {"id": "../etc/passwd"}, {"id": 7, "desired": "absent"}])
+def test_an_entry_without_an_id_is_named_by_its_place(entry: object) -> None:
+    found = parse(spoilt(("servers", 0), entry))
+    assert (list(found.servers), list(found.unread["servers"])) == ([OTHER], ["servers[0]"])
+
+
+def test_of_two_entries_of_one_server_a_good_one_does_not_count() -> None:
+    for bad, good in ((0, 1), (1, 0)):
+        raw = spoilt(("servers", good), server())
+        raw["servers"][bad] = server(vcpus=-1)
+        found = parse(raw)
+        assert (list(found.servers), list(found.unread["servers"])) == ([], [SERVER])
+
+
+def test_a_wrong_network_or_question_costs_no_server() -> None:
+    found = parse(spoilt(("networks", 0, "metadata_port", "ips"), "10.0.0.2"))
+    assert (found.networks, list(found.servers), list(found.unread["networks"])) == ({}, [SERVER, OTHER], [NETWORK])
+    assert "metadata_port.ips" in found.unread["networks"][NETWORK]
+    found = parse(spoilt(("questions",), [{"id": "q", "kind": "console_output", "server_id": "x"}]))
+    assert (found.questions, list(found.servers), list(found.unread["questions"])) == ((), [SERVER, OTHER], ["q"])
 
 
 @given(
@@ -231,6 +272,10 @@ def test_domain_xml_says_what_is_wished_and_no_secret() -> None:
 
 def test_a_domain_without_our_element_is_not_ours() -> None:
     assert read_mark(ET.fromstring("<domain><metadata/></domain>")) is None
+    text = "<domain><metadata><server xmlns='{}' epoch='1' phase='{}' generation='{}'/></metadata></domain>"
+    assert read_mark(ET.fromstring(text.format(NAMESPACE, "started", 1))) is not None
+    for phase, generation in (("asleep", 1), ("started", "one")):
+        assert read_mark(ET.fromstring(text.format(NAMESPACE, phase, generation))) is None
 
 
 def test_a_missing_keyring_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

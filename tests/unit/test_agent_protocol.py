@@ -141,6 +141,24 @@ def test_an_answer_that_is_not_understood_changes_nothing_and_gives_no_authority
     assert not talk.courier.authority()
 
 
+def test_one_bad_entry_takes_no_authority_and_is_told_once(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+    talk = Talk(identity)
+    told = []
+    for name in ("a", "a", "b"):  # the last is another document with the same fault in it
+        talk.controller.wish(server(vcpus=-1), server(OTHER, name=name))
+        talk.now += AUTHORITY_S
+        caplog.clear()
+        talk.courier.step()
+        told.append([record.message for record in caplog.records if record.levelname == "ERROR"])
+        assert talk.courier.authority()
+        assert talk.courier.document is not None
+        assert talk.courier.document.digest == talk.controller.raw["digest"]
+        assert list(talk.courier.document.servers) == [OTHER]
+    assert (len(told[0]), told[1:]) == (1, [[], []])
+    assert SERVER in told[0][0]
+    assert "server.vcpus is -1" in told[0][0]
+
+
 class Life:
     """An agent with its threads, as main() puts it together."""
 
@@ -246,12 +264,14 @@ def test_questions_are_answered_until_they_are_gone(life: Life, world: World, co
         {"id": "q2", "kind": "console_output", "server_id": OTHER, "length": None},
         {"id": "q3", "kind": "screenshot", "server_id": SERVER, "length": None},
     ]
+    asked.append({"id": "q4", "kind": "console_output", "server_id": SERVER, "length": -1})
     wish(life, controller, server(), questions=asked)
     wait_for(lambda: controller.reports and controller.reports[-1]["answers"])
     assert controller.reports[-1]["answers"] == [
         {"id": "q1", "output": "two\n", "error": None},
         {"id": "q2", "output": "", "error": None},
         {"id": "q3", "output": None, "error": "this agent cannot answer 'screenshot'"},
+        {"id": "q4", "output": None, "error": "question.length is -1, not a whole number"},
     ]
     wish(life, controller, server())
     wait_for(lambda: controller.reports[-1]["answers"] == [])

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from compute.agent.observed import Domain, Power
-from compute.agent.plan import Attach, Detach
+from compute.agent.plan import Attach, Destroy, Detach
 from compute.agent.report import MOST_UNKNOWN
 from compute.agent.signing import canonical
-from tests.unit.agent_world import OTHER, SERVER, World, disk, nic, server
+from tests.unit.agent_world import NETWORK, OTHER, SERVER, World, disk, network, nic, server
 
 VOLUME = "a7000000-0000-4000-8000-000000000001"
 
@@ -105,7 +105,7 @@ def test_what_no_row_knows_is_listed_and_left_as_it_is() -> None:
     world.wish(server(disks=[disk(), disk(VOLUME)]), server(OTHER, nics=[nic("90000000-0000-4000-8000-000000000002", tap="tap2")]))
     world.settle()
     assert (world.report()["unknown"], world.report()["unknown_count"]) == ([], 0)
-    world.hypervisor.strangers = {"web", "db"}
+    world.hypervisor.strangers = {"u1": "web", "u2": "db"}
     world.hypervisor.machines[SERVER].foreign_disks = {"sda"}
     world.wish(server())  # the rows of a server and of an attachment are lost
     before = {key: (machine.power, dict(machine.live)) for key, machine in world.hypervisor.machines.items()}
@@ -121,8 +121,79 @@ def test_what_no_row_knows_is_listed_and_left_as_it_is() -> None:
 
 def test_the_list_of_the_unknown_is_short_and_stands_still() -> None:
     world = running()
-    world.hypervisor.strangers = {f"{number:03}-" + "x" * 1000 for number in range(100)}
+    world.hypervisor.strangers = {str(number): f"{number:03}-" + "x" * 1000 for number in range(100)}
     said = world.report()
     assert (len(said["unknown"]), said["unknown_count"]) == (MOST_UNKNOWN, 100)
     assert len(canonical(said["unknown"])) < 10_000
     assert said["unknown"] == sorted(said["unknown"])  # it is sent again where it differs
+
+
+BAD: dict[str, dict[str, Any]] = {
+    desired: {"desired": desired, "generation": 2, "vcpus": -1} for desired in ("running", "stopped", "absent")
+}
+
+
+@pytest.mark.parametrize("desired", BAD)
+@pytest.mark.parametrize("power", [Power.RUNNING, Power.PAUSED, Power.OFF, None])
+def test_a_server_that_cannot_be_read_is_left_as_it_is_and_told(desired: str, power: Power | None) -> None:
+    world = World() if power is None else running()
+    if power is not None:
+        world.hypervisor.machines[SERVER].power = power
+    world.wish(server(**BAD[desired]), server(OTHER, nics=[]), networks=[])
+    assert {action.subject for action in world.settle()} == {OTHER}
+    assert [machine.power for key, machine in world.hypervisor.machines.items() if key == SERVER] == ([power] if power else [])
+    assert world.report()["unknown"] == []
+    said = world.reported()
+    state = {Power.RUNNING: "running", Power.PAUSED: "paused", Power.OFF: "stopped", None: "pending"}[power]
+    assert (said["state"], said["generation"], said["disks"]) == (state, 1 if power else 0, [])
+    assert said["fault"]["message"] == said["reason"] == "Its host does not understand its entry: server.vcpus is -1, not a whole number"
+    assert world.reported(OTHER)["state"] == "running"
+    world.wish(server(desired=desired, generation=3), server(OTHER, nics=[]))
+    world.settle_in_time(90)
+    assert world.reported()["state"] == (desired if desired != "running" or power is not Power.PAUSED else "paused")
+
+
+def test_what_was_asked_of_a_server_is_kept_while_it_cannot_be_read() -> None:
+    world = running()
+    world.hypervisor.guest(SERVER).obeys_power_button = False
+    world.wish(server(desired="stopped", generation=2))
+    world.step()
+    world.wish(server(**BAD["stopped"]))
+    world.now += 59
+    assert world.step() == []
+    world.wish(server(desired="stopped", generation=2))
+    world.now += 1
+    assert [type(action) for action in world.step()] == [Destroy]  # its minute began when it was first asked
+
+
+def test_the_namespace_of_a_network_that_cannot_be_read_stays() -> None:
+    world = running(nics=[])
+    world.wish(networks=[network()])
+    world.settle()
+    world.wish(networks=[network(mtu=-1)])
+    assert world.settle() == []
+    assert NETWORK in world.namespaces.networks
+    world.wish()
+    world.settle()
+    assert NETWORK not in world.namespaces.networks
+
+
+@pytest.mark.parametrize("desired", ["running", "stopped", "absent"])
+@pytest.mark.parametrize("stranger", [{SERVER: "web"}, {"u1": f"wolke-{SERVER}"}])
+def test_a_server_whose_domain_lost_its_mark_is_left_alone_and_never_absent(desired: str, stranger: dict[str, str]) -> None:
+    world = running(disks=[disk(), disk(VOLUME)])
+    if SERVER not in stranger:
+        machine = world.hypervisor.machines.pop(SERVER)  # it has another UUID, and our name
+        world.hypervisor.machines["u1"] = machine
+    world.hypervisor.strangers = stranger
+    world.wish(server(desired=desired, generation=2, disks=[disk(), disk(VOLUME, desired="absent", generation=2)]))
+    assert world.settle() == []
+    assert [machine.power for machine in world.hypervisor.machines.values()] == [Power.RUNNING]
+    said, name = world.reported(), next(iter(stranger.values()))
+    assert (said["state"], said["disks"], world.report()["unknown"]) == ("pending", [], [f"domain {name}"])
+    assert said["fault"]["message"] == f"The domain {name} on its host has lost its mark and is left alone; an operator must look at it."
+    world.hypervisor.strangers = {}
+    if SERVER not in stranger:
+        world.hypervisor.machines[SERVER] = world.hypervisor.machines.pop("u1")
+    world.settle_in_time(90)
+    assert (world.reported()["state"], world.reported()["fault"]) == (desired, None)

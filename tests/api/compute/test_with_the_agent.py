@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects.postgresql import insert
 
 from compute.agent.document import parse
 from compute.agent.observed import Power
 from compute.agent.signing import sign
-from compute.models import Server
+from compute.models import Server, ServerDisk
 from tests.support.compute import Agent, World, add_flavor, world
 from tests.unit import agent_world
 
@@ -176,3 +177,39 @@ def test_an_attach_that_its_host_cannot_do_is_given_up_and_said(cloud: World) ->
     cloud.api.post(path, {"volumeAttachment": {"volumeId": volume_id}}, ok=200)
     cloud.settle()
     assert len(agent.machines[server_id].live) == 2
+
+
+def test_a_server_that_its_host_cannot_read_is_at_fault_alone_until_it_can(cloud: World) -> None:
+    server_id, other = cloud.active(), cloud.active()
+
+    def limit(value: int) -> None:
+        row = insert(ServerDisk).values(server_id=server_id, disk_id="root", limits={"total_iops_sec": value})
+        cloud.db.run(
+            lambda tx: tx.execute(row.on_conflict_do_update(index_elements=["server_id", "disk_id"], set_={"limits": row.excluded.limits}))
+        )
+
+    limit(-5)
+    cloud.act(other, "os-stop")
+    cloud.settle()
+    assert cloud.show(other)["status"] == "SHUTOFF"
+    assert (cloud.show(server_id)["status"], power(cloud, server_id)) == ("ERROR", Power.RUNNING)
+    assert cloud.show(server_id)["fault"]["message"].endswith("server.disks[0].limits.total_iops_sec is -5, not a whole number")
+    limit(5)
+    cloud.settle()
+    assert cloud.show(server_id)["status"] == "ACTIVE"
+    assert "fault" not in cloud.show(server_id)
+
+
+def test_a_server_is_not_gone_while_its_domain_stands_without_our_mark(cloud: World) -> None:
+    volume_id = cloud.volume()
+    server_id, agent = cloud.active(), cloud.agents[0]
+    cloud.api.post(f"/v2.1/servers/{server_id}/os-volume_attachments", {"volumeAttachment": {"volumeId": volume_id}}, ok=200)
+    cloud.settle()
+    agent.host.hypervisor.strangers = {server_id: f"wolke-{server_id}"}
+    cloud.api.delete(f"/v2.1/servers/{server_id}")
+    cloud.settle()
+    assert cloud.show(server_id)["OS-EXT-STS:task_state"] == "deleting"
+    assert power(cloud, server_id) is Power.RUNNING
+    agent.host.hypervisor.strangers = {}
+    cloud.settle()
+    assert (cloud.row(server_id), agent.machines) == (None, {})
