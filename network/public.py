@@ -34,7 +34,10 @@ class FixedIP:
 
 @dataclass(frozen=True, slots=True)
 class PortView:
-    """A port as a server needs it. `mtu` in bytes; `tap`: the interface's name on the host; `wired`: its chassis has it up."""
+    """A port as a server needs it. `mtu` in bytes; `tap`: the interface's name on the host; `wired`: its chassis has it up.
+
+    allowed_address_pairs: [{"ip_address", "mac_address"}], what else it may send as; without `port_security_enabled` it may send as anyone.
+    """
 
     id: str
     network_id: str
@@ -52,6 +55,8 @@ class PortView:
     device_owner: str
     generation: int
     floating_by_fixed: Mapping[str, str]
+    port_security_enabled: bool
+    allowed_address_pairs: tuple[Mapping[str, str], ...]
 
     @property
     def security_group_names(self) -> tuple[str, ...]:
@@ -119,6 +124,8 @@ def _view(row: Port) -> PortView:
         device_owner=row.device_owner,
         generation=row.generation,
         floating_by_fixed={floating.fixed_ip_address or "": floating.floating_ip_address for floating in row.floating_ips},
+        port_security_enabled=row.port_security_enabled,
+        allowed_address_pairs=tuple(row.allowed_address_pairs),
     )
 
 
