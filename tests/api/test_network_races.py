@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from common.db import Tx
 from network.service import floating_ip
+from network.service import port as ports
 from network.service import router as routers
 from tests.api.network_world import World, world
 from tests.support.api import PROJECT, actor
@@ -165,3 +166,44 @@ def test_a_floating_ip_led_elsewhere_is_not_taken_off_by_its_old_port(w, leave):
     assert (led["port_id"], led["status"]) == (new, "DOWN")
     assert led["fixed_ip_address"]
     assert led["router_id"]
+
+
+@pytest.fixture
+def leg(w) -> dict[str, Any]:
+    """A leg of a router with a gateway, a second range on its network to move to, a port and a floating IP."""
+    ext, net = w.external()["id"], w.network()["id"]
+    sub, free = w.subnet(net)["id"], w.subnet(net, "10.1.0.0/24")["id"]
+    router = w.router(external_gateway_info={"network_id": ext})["id"]
+    port = w.add_interface(router, subnet_id=sub)["port_id"]
+    fip = w.api.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": ext}}, ok=201)["floatingip"]["id"]
+    target = w.port(net, fixed_ips=[{"subnet_id": sub}])["id"]
+    return {"id": port, "router": router, "move": {"fixed_ips": [{"subnet_id": free}]}, "fip": fip, "target": target}
+
+
+def test_a_leg_is_not_moved_from_under_a_floating_ip_that_comes(w, leg):
+    answer = behind(
+        w,
+        lambda tx: floating_ip.update(tx, actor(), leg["fip"], {"port_id": leg["target"]}),
+        lambda: w.api("PUT", f"/v2.0/ports/{leg['id']}", {"port": leg["move"]}),
+    )
+    assert answer.json["NeutronError"]["type"] == "RouterInterfaceInUseByFloatingIP"
+
+
+def test_a_floating_ip_is_not_led_over_a_leg_that_moves_away(w, leg):
+    answer = behind(
+        w,
+        lambda tx: ports.update(tx, actor(), leg["id"], leg["move"]),
+        lambda: w.api("PUT", f"/v2.0/floatingips/{leg['fip']}", {"floatingip": {"port_id": leg["target"]}}),
+    )
+    assert answer.status_code == 409, answer.text
+
+
+def test_a_leg_is_not_moved_onto_a_range_that_comes(w, leg):
+    other = w.subnet(w.network()["id"], "10.1.0.0/16")["id"]
+    answer = behind(
+        w,
+        lambda tx: routers.add_interface(tx, actor(), leg["router"], {"subnet_id": other}),
+        lambda: w.api("PUT", f"/v2.0/ports/{leg['id']}", {"port": leg["move"]}),
+    )
+    assert answer.status_code == 400, answer.text
+    assert "overlaps" in answer.json["NeutronError"]["message"]
