@@ -12,6 +12,8 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,78 @@ LOOK_S = 0.5
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which addresses a server's NIC may send as; `ranges` None is any."""
+
+    server_id: str
+    ranges: tuple[IPv4Network | IPv6Network, ...] | None
+
+    def covers(self, ip: IPv4Address | IPv6Address) -> bool:
+        """Whether the NIC may send as `ip`."""
+        return self.ranges is None or any(ip in one for one in self.ranges)
+
+
+class Book:
+    """Who owns which address of a plan, and who may claim it. An entry that cannot be read costs its own server and no other its answers."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self._owners: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+        self._claims: dict[str, list[Claim]] = defaultdict(list)
+        for server in raw["servers"]:
+            try:
+                for nic in server["nics"]:
+                    self._add(server, nic)
+            except (KeyError, TypeError, AttributeError) as error:
+                LOG.error("a server of the plan is passed over: %r", error)
+        self.networks = frozenset(network["id"] for network in raw["networks"] if _has_port(network))
+
+    def owner(self, network_id: str, ip: str, mac: str | None) -> Mapping[str, Any] | None:
+        """The server whose port owns this address; None where none does, another may claim it, or the frame came from another NIC."""
+        found = self._owners.get((network_id, ip), [])
+        if len(found) != 1 or (mac is not None and mac != found[0][0]):
+            return None
+        server, address = found[0][1], ip_address(ip)
+        others = (claim for claim in self._claims.get(network_id, ()) if claim.server_id != server["id"])
+        return None if any(claim.covers(address) for claim in others) else server
+
+    def _add(self, server: Mapping[str, Any], nic: Mapping[str, Any]) -> None:
+        self._claims[str(nic["network_id"])].append(_claim(server["id"], nic))  # of one that is to go as well: its guest may still run
+        if server["desired"] == "absent":
+            return
+        for ip in nic["fixed_ips"]:
+            self._owners[nic["network_id"], ip["ip"]].append((nic["mac"], server))
+
+
+def _claim(server_id: str, nic: Mapping[str, Any]) -> Claim:
+    """By IP alone: a port that may send as an IP with another MAC may say by ARP that the IP is there, and gets the answers of its owner."""
+    if nic.get("port_security_enabled", True) is not True:
+        return Claim(server_id, None)
+    try:
+        own = [ip["ip"] for ip in nic["fixed_ips"]]
+        pairs = [pair["ip_address"] for pair in nic.get("allowed_address_pairs", ())]
+        return Claim(server_id, tuple(ip_network(one, strict=False) for one in (*own, *pairs)))
+    except (KeyError, TypeError, ValueError) as error:
+        LOG.error("a NIC of server %s may claim anything, for it cannot be read: %r", server_id, error)
+        return Claim(server_id, None)
+
+
+def _has_port(network: Any) -> bool:
+    return isinstance(network, dict) and isinstance(network.get("id"), str) and bool(network.get("metadata_port"))
+
+
 class Plan:
     """The last plan, by who owns which address. Read by many threads, replaced as a whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamp: tuple[int, int] | None = None
-        self._owners: Mapping[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = {}
-        self.networks: frozenset[str] = frozenset()
+        self._book = Book({"servers": [], "networks": []})
+
+    @property
+    def networks(self) -> frozenset[str]:
+        """Networks in which metadata answers."""
+        return self._book.networks
 
     def refresh(self) -> None:
         """Read the file again if it is another one. A damaged one is passed over: the last good one holds."""
@@ -40,33 +106,17 @@ class Plan:
             stat = self._path.stat()
             if self._stamp == (stat.st_ino, stat.st_mtime_ns):
                 return
-            raw = json.loads(self._path.read_bytes())
-            owners = _owners(raw)
-            networks = frozenset(network["id"] for network in raw["networks"] if network.get("metadata_port"))
+            book = Book(json.loads(self._path.read_bytes()))
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
             LOG.error("%s cannot be read, the last plan holds: %s", self._path, error)
             return
-        self._owners, self.networks, self._stamp = owners, networks, (stat.st_ino, stat.st_mtime_ns)
+        self._book, self._stamp = book, (stat.st_ino, stat.st_mtime_ns)
 
     def owner(self, network_id: str, ip: str, mac: str | None) -> Mapping[str, Any] | None:
-        """The server whose port owns this address; None where none does, two may, or the frame came from another NIC."""
-        found = self._owners.get((network_id, ip), [])
-        if len(found) != 1 or (mac is not None and mac != found[0][0]):
-            return None
-        return found[0][1]
-
-
-def _owners(raw: Mapping[str, Any]) -> Mapping[tuple[str, str], list[tuple[str, Mapping[str, Any]]]]:
-    owners: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
-    for server in raw["servers"]:
-        if server["desired"] == "absent":
-            continue
-        for nic in server["nics"]:
-            for ip in nic["fixed_ips"]:
-                owners[nic["network_id"], ip["ip"]].append((nic["mac"], server))
-    return owners
+        """`Book.owner` of the last plan."""
+        return self._book.owner(network_id, ip, mac)
 
 
 class Service:

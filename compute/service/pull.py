@@ -104,10 +104,17 @@ def _volume(row: Server, item: AttachmentView, overrides: Mapping[tuple[str, str
 
 
 def _nic(port: PortView) -> Json:
-    return {
+    own: Json = {
         "port_id": port.id, "generation": port.generation, "mac": port.mac, "tap": port.tap, "mtu": port.mtu, "network_id": port.network_id,
         "fixed_ips": [{"ip": ip.ip, "prefix": ip.prefix, "version": ip.version} for ip in port.fixed_ips],
     }  # fmt: skip
+    return {**own, **_spoofs(port)}
+
+
+def _spoofs(port: PortView) -> Json:
+    """What the port may send as beside its own addresses; nothing for most."""
+    pairs = [{"ip_address": pair["ip_address"], "mac_address": pair["mac_address"]} for pair in port.allowed_address_pairs]
+    return ({"allowed_address_pairs": pairs} if pairs else {}) | ({} if port.port_security_enabled else {"port_security_enabled": False})
 
 
 def _metadata(row: Server, host: Host, ports: Sequence[PortView]) -> Json:

@@ -128,12 +128,57 @@ def test_an_address_is_answered_for_its_one_owner_only(plan: Callable[..., Plan]
     assert found.owner(PORT, "10.0.0.11", mac) is None
     twin = server(OTHER, metadata=METADATA, nics=[nic(OTHER, mac="fa:16:3e:00:00:02")])
     assert plan(GUEST, twin).owner(NETWORK, "10.0.0.11", mac) is None
-    assert plan(GUEST, {**twin, "desired": "absent"}).owner(NETWORK, "10.0.0.11", mac) is not None
+    assert plan(GUEST, {**twin, "desired": "absent"}).owner(NETWORK, "10.0.0.11", mac) is None  # its guest may still run
+    elsewhere = server(OTHER, nics=[nic(OTHER, network_id=PORT)])
+    assert plan(GUEST, elsewhere).owner(NETWORK, "10.0.0.11", mac) is not None
+
+
+def pair(ip: str, mac: str = "fa:16:3e:00:00:02") -> dict[str, str]:
+    return {"ip_address": ip, "mac_address": mac}
+
+
+MAY = [
+    {"port_security_enabled": False}, {"allowed_address_pairs": [pair("10.0.0.11")]}, {"allowed_address_pairs": [pair("10.0.0.0/24")]},
+    {"allowed_address_pairs": [pair("10.0.0.99/24")]}, {"allowed_address_pairs": [pair("0.0.0.0/0")]},
+    {"allowed_address_pairs": [pair("10.0.9.9"), pair("10.0.0.11", "fa:16:3e:00:00:01")]},
+    {"allowed_address_pairs": "all"}, {"allowed_address_pairs": [{}]}, {"fixed_ips": None}, {"port_security_enabled": 0},
+]  # fmt: skip
+MAY_NOT = [
+    {}, {"port_security_enabled": True}, {"allowed_address_pairs": [pair("10.0.0.12")]}, {"allowed_address_pairs": [pair("10.0.0.128/25")]},
+    {"allowed_address_pairs": [pair("10.0.0.12", "fa:16:3e:00:00:01")]}, {"allowed_address_pairs": [pair("::/0")]},
+    {"allowed_address_pairs": [pair("10.0.0.11")], "network_id": PORT}, {"port_security_enabled": False, "network_id": PORT},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "answered"), [*((one, False) for one in MAY), *((one, True) for one in MAY_NOT)])
+@pytest.mark.parametrize("desired", ["running", "stopped", "absent"])
+def test_an_address_that_another_port_may_claim_is_not_answered(
+    plan: Callable[..., Plan], changes: dict[str, Any], answered: bool, desired: str
+) -> None:
+    other = {"mac": "fa:16:3e:00:00:02", "fixed_ips": [{"ip": "10.0.0.12", "prefix": 24, "version": 4}], **changes}
+    found = plan(GUEST, server(OTHER, desired=desired, nics=[nic(OTHER, **other)]))
+    for mac in ("fa:16:3e:00:00:01", None):
+        assert (found.owner(NETWORK, "10.0.0.11", mac) is not None) is answered
+
+
+def test_a_server_may_claim_its_own_address(plan: Callable[..., Plan]) -> None:
+    for own in ({"port_security_enabled": False}, {"allowed_address_pairs": [pair("10.0.0.0/24")]}):
+        second = nic(OTHER, mac="fa:16:3e:00:00:02", fixed_ips=[{"ip": "10.0.0.12", "prefix": 24, "version": 4}], **own)
+        found = plan({**GUEST, "nics": [nic(**own), second]})
+        assert found.owner(NETWORK, "10.0.0.11", "fa:16:3e:00:00:01") is not None
+        assert found.owner(NETWORK, "10.0.0.12", "fa:16:3e:00:00:02") is not None
+
+
+@pytest.mark.parametrize(
+    "entry", [None, 5, {}, {"id": OTHER}, {"id": OTHER, "nics": 5}, {"id": OTHER, "nics": [None]}, {"id": OTHER, "nics": [{}]}]
+)
+def test_an_entry_that_cannot_be_read_costs_no_other_guest_its_metadata(plan: Callable[..., Plan], entry: Any) -> None:
+    assert plan(entry, GUEST).owner(NETWORK, "10.0.0.11", None) is not None
 
 
 def test_a_damaged_plan_leaves_the_last_one_in_force(plan: Callable[..., Plan], tmp_path: Path) -> None:
     found = plan(GUEST)
-    for damage in ("", "{", "[]", '{"servers": [{}], "networks": []}'):
+    for damage in ("", "{", "[]", '{"servers": 5, "networks": []}', '{"servers": []}'):
         (tmp_path / "plan.json").write_text(damage)
         found.refresh()
         assert found.owner(NETWORK, "10.0.0.11", None) is not None

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from common.db import Database
 from common.errors import BadRequest, NotFound
@@ -16,6 +16,7 @@ from compute.agent.signing import public_text, sign
 from compute.models import Host, Server, ServerDisk
 from compute.service import host as hosts
 from compute.service.host import Refused
+from network.models import Port
 from tests.support.api import counted
 from tests.support.compute import Agent, World, add_flavor, as_wished
 
@@ -151,6 +152,21 @@ def test_the_document_is_what_the_agent_understands(cloud: World) -> None:
         ["default"],
     )
     assert raw["servers"][0]["hostname"] == "my-server"
+
+
+def test_the_document_says_what_a_port_may_send_as_beside_its_own(cloud: World) -> None:
+    cloud.active()
+    agent = cloud.agents[0]
+    mine = agent.pull()["servers"][0]["nics"][0]
+    assert not {"allowed_address_pairs", "port_security_enabled"} & mine.keys()
+
+    def change(**values: object) -> dict[str, object]:
+        cloud.db.run(lambda tx: tx.execute(update(Port).where(Port.id == mine["port_id"]).values(**values)))
+        return {key: value for key, value in agent.pull()["servers"][0]["nics"][0].items() if key not in mine}
+
+    pairs = [{"ip_address": "10.0.0.0/24", "mac_address": mine["mac"]}]
+    assert change(allowed_address_pairs=pairs) == {"allowed_address_pairs": pairs}
+    assert change(allowed_address_pairs=[], port_security_enabled=False) == {"port_security_enabled": False}
 
 
 def test_a_server_that_is_not_prepared_is_not_startable(cloud: World) -> None:
