@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from common import metrics
 from common.db import Database
 from compute.service import host, pull, report
 
@@ -24,10 +25,14 @@ class AgentEndpoint:
         self, _context: dict[str, Any], *, host_id: str, agent_epoch: int, seq: int, digest: str | None, signature: str
     ) -> dict[str, Any]:
         """The host's desired state, or `{"unchanged": true}`."""
-        return self._db.run(lambda tx: pull.answer(tx, host.spoken_by(tx, host_id, agent_epoch, seq, digest, signature), digest))
+        answer = self._db.run(lambda tx: pull.answer(tx, host.spoken_by(tx, host_id, agent_epoch, seq, digest, signature), digest))
+        metrics.PULLS.labels(str("unchanged" in answer).lower()).inc()
+        return answer
 
     def report(
         self, _context: dict[str, Any], *, host_id: str, agent_epoch: int, seq: int, body: dict[str, Any], signature: str
     ) -> dict[str, Any]:
         """Take what the host saw; `{"pull": true}` asks it to look again."""
-        return self._db.run(lambda tx: report.take(tx, host.spoken_by(tx, host_id, agent_epoch, seq, body, signature), body))
+        answer = self._db.run(lambda tx: report.take(tx, host.spoken_by(tx, host_id, agent_epoch, seq, body, signature), body))
+        metrics.REPORTS.inc()
+        return answer

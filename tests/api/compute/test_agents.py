@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import REGISTRY
 from sqlalchemy import select, update
 
 from common.db import Database
@@ -129,6 +130,26 @@ def test_replayed_older_and_forged_messages_are_refused(db: Database) -> None:
     with pytest.raises(Refused, match="signature"):
         agent.endpoint.report({}, host_id=agent.id, agent_epoch=agent.epoch, seq=51, body=body, signature=signature)
     assert row(db, agent).address == "172.31.0.11"
+
+
+def test_answered_pulls_and_taken_reports_are_counted(db: Database) -> None:
+    def counts() -> list[float]:
+        samples = [("wolke_agent_pulls_total", {"unchanged": same}) for same in ("true", "false")] + [("wolke_agent_reports_total", {})]
+        return [REGISTRY.get_sample_value(name, labels) or 0.0 for name, labels in samples]
+
+    agent = Agent(db, "hv1")
+    agent.register()
+    before = counts()
+    digest = agent.pull()["digest"]
+    for _ in range(2):
+        agent.pull(digest)
+    for _ in range(3):
+        agent.report()
+    agent.seq = 0
+    for say in (agent.pull, agent.report):
+        with pytest.raises(Refused):
+            say()
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [2, 1, 3]
 
 
 def test_the_document_is_what_the_agent_understands(cloud: World) -> None:
