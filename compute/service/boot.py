@@ -36,6 +36,8 @@ def plan(tx: Tx, actor: Actor, wish: NewServer, flavor: Flavor) -> Plan:
     image_id = _local_image([item for item in wish.block_devices if item.destination == "local"], wish.image_id)
     volumes, on_volume = _volumes(wish)
     if on_volume:
+        if image_id is not None:
+            _image(tx, actor, image_id, flavor)  # it boots nothing then, and is judged all the same (Nova: `_check_requested_image`)
         return Plan(None, 0, volumes)
     if image_id is None:
         raise BadRequest("Invalid imageRef provided.")
@@ -51,12 +53,19 @@ def _volumes(wish: NewServer) -> tuple[list[BlockDevice], bool]:
     on_volume = bool(volumes) and volumes[0].is_root
     if len(volumes) + (not on_volume) > MOST_DISKS:
         raise BadRequest(f"Block Device Mapping is Invalid: a server takes {MOST_DISKS} disks, its root included.")
-    roots = sum(item.is_root for item in wish.block_devices)
-    if roots > 1:
+    _check_sequence(wish)
+    return volumes, on_volume
+
+
+def _check_sequence(wish: NewServer) -> None:
+    """Boot indexes count up from 0, each once; imageRef is the 0 where no device is. A root volume beside imageRef is fine (Nova: `_validate_bdm`)."""
+    indexes = sorted(item.boot_index for item in wish.block_devices if item.boot_index is not None and item.boot_index >= 0)
+    if 0 not in indexes and wish.image_id:
+        indexes.insert(0, 0)
+    if indexes != list(range(len(indexes))):
         raise BadRequest(
             "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid."
         )
-    return volumes, on_volume
 
 
 def _order(item: BlockDevice) -> tuple[bool, int]:
@@ -68,9 +77,11 @@ def _local_image(local: Sequence[BlockDevice], image_id: str | None) -> str | No
     for item in local:
         if item.source != "image" or not item.is_root:
             raise BadRequest(f"Block Device Mapping is Invalid: a local {item.source} disk is not offered, only the image that boots.")
-        if image_id not in (None, "", item.id):
+        if not image_id:
+            raise BadRequest("Block Device Mapping is Invalid: Mapping image to local is not supported.")
+        if image_id != item.id:
             raise BadRequest("Block Device Mapping is Invalid: the local image is not the one of imageRef.")
-    return local[0].id if local else image_id or None
+    return image_id or None
 
 
 def _check(item: BlockDevice, wish: NewServer) -> None:
@@ -86,12 +97,7 @@ def _check(item: BlockDevice, wish: NewServer) -> None:
 
 def bootable(tx: Tx, actor: Actor, image_id: str, flavor: Flavor) -> BootImage:
     """The image, fit for the flavor. Raises BadRequest."""
-    try:
-        image = image_public.get_bootable(tx, actor, image_id)
-    except NotFound:
-        raise BadRequest("Can not find requested image") from None
-    if flavor.ram_mib < image.min_ram:
-        raise BadRequest("Flavor's memory is too small for requested image.")
+    image = _image(tx, actor, image_id, flavor)
     disk = flavor.disk_gib * GIB
     if disk and disk < image.min_disk * GIB:
         raise BadRequest(
@@ -100,6 +106,17 @@ def bootable(tx: Tx, actor: Actor, image_id: str, flavor: Flavor) -> BootImage:
         )
     if disk and disk < image.size:
         raise BadRequest(f"Flavor's disk is too small for requested image. Flavor disk is {disk} bytes, image is {image.size} bytes.")
+    return image
+
+
+def _image(tx: Tx, actor: Actor, image_id: str, flavor: Flavor) -> BootImage:
+    """The image, whatever the disk that it would be on. Raises BadRequest."""
+    try:
+        image = image_public.get_bootable(tx, actor, image_id)
+    except NotFound:
+        raise BadRequest("Can not find requested image") from None
+    if flavor.ram_mib < image.min_ram:
+        raise BadRequest("Flavor's memory is too small for requested image.")
     return image
 
 

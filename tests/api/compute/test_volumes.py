@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+
+import pytest
 from sqlalchemy import select, text, update
 
 from common.db import Database
 from common.models import Job
 from compute.agent.domain_xml import SPARE_PORTS
+from image.models import Image
 from tests.support.compute import World, as_wished, volume_type
 from volume.models import Attachment, Volume
 
@@ -114,6 +118,45 @@ def test_boot_from_volumes(cloud: World) -> None:
     assert "root device" in answer.text
     plain = [{"source_type": "volume", "destination_type": "volume", "uuid": cloud.volume(), "boot_index": 0}]
     assert "not bootable" in cloud.create(ok=400, imageRef="", block_device_mapping_v2=plain)
+
+
+def test_a_root_volume_beside_an_image_boots_and_the_image_is_judged(cloud: World) -> None:
+    cloud.db.run(volume_type)
+    root = cloud.volume(bootable=True)
+    device = {"source_type": "volume", "destination_type": "volume", "uuid": root, "boot_index": 0}
+    assert "Can not find" in cloud.create(ok=400, imageRef=str(uuid.uuid4()), block_device_mapping_v2=[device])
+    cloud.db.run(lambda tx: tx.execute(update(Image).values(min_ram=2**20)))
+    assert "memory is too small" in cloud.create(ok=400, imageRef=cloud.image_id, block_device_mapping_v2=[device])
+    cloud.db.run(lambda tx: tx.execute(update(Image).values(min_ram=0)))
+    server_id = cloud.active(imageRef=cloud.image_id, block_device_mapping_v2=[device])
+    assert [d["image"] for d in cloud.agents[0].document["servers"][0]["disks"]] == [f"volume-{root}"]
+    assert (cloud.show(server_id)["image"], cloud.blocks.names("vms")) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("first", "indexes", "ok"),
+    [
+        ("image", [0], True), ("image", [None, -1], True), ("image", [1, 2], True), ("image", [0, 1], True), ("local", [1], True), ("", [0, 1], True),
+        ("local", [0], False), ("image", [0, 0], False), ("image", [2], False), ("image", [0, 2], False), ("", [0, 1, 1], False), ("", [1], False),
+    ],
+)  # fmt: skip
+def test_boot_indexes_count_up_from_0_each_once(cloud: World, first: str, indexes: list[int | None], ok: bool) -> None:
+    cloud.db.run(volume_type)
+    local = {"source_type": "image", "destination_type": "local", "uuid": cloud.image_id, "boot_index": 0}
+    devices = [
+        {"source_type": "volume", "destination_type": "volume", "uuid": cloud.volume(bootable=True), "boot_index": index}
+        for index in indexes
+    ]
+    devices = [local, *devices] if first == "local" else devices
+    said = cloud.create(ok=202 if ok else 400, imageRef=cloud.image_id if first else "", block_device_mapping_v2=devices)
+    assert ok or "Boot sequence" in said
+
+
+def test_a_local_image_is_that_of_image_ref(cloud: World) -> None:
+    local = {"source_type": "image", "destination_type": "local", "uuid": cloud.image_id, "boot_index": 0}
+    assert "Mapping image to local is not supported" in cloud.create(ok=400, imageRef="", block_device_mapping_v2=[local])
+    assert "not the one of imageRef" in cloud.create(ok=400, block_device_mapping_v2=[{**local, "uuid": str(uuid.uuid4())}])
+    cloud.create(block_device_mapping_v2=[local])
 
 
 def test_a_volume_is_made_from_the_image_and_booted(cloud: World) -> None:
