@@ -37,12 +37,14 @@ def read_json(http: falcon.Request, most: int) -> Any:
 
 def _read(http: falcon.Request, most: int) -> bytes:
     length = http.content_length
-    if length is None and "chunked" not in (http.get_header("Transfer-Encoding") or ""):
+    if length is None and http.get_header("Transfer-Encoding") is None:
         return b""
     if length is not None and length > most:
         raise errors.TooLarge(f"The request body of {length} bytes is larger than the {most} allowed.")
-    stream = http.bounded_stream if length is not None else http.stream
-    data: bytes = stream.read(most + 1)
+    try:
+        data: bytes = http.stream.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise errors.BadRequest(f"The request body did not arrive whole: {error}.") from None
     if len(data) > most:
         raise errors.TooLarge(f"The request body is larger than the {most} bytes allowed.")
     return data
