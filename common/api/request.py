@@ -102,7 +102,7 @@ class Request:
     @property
     def stream(self) -> BinaryIO:
         """The raw body, for operations declared `raw`."""
-        return cast(BinaryIO, self.http.bounded_stream if self.http.content_length is not None else self.http.stream)
+        return cast(BinaryIO, self.http.stream)
 
     @property
     def source(self) -> str:

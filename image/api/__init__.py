@@ -6,6 +6,7 @@ from typing import Any
 
 from common.api.dialect import GLANCE
 from common.api.service import Service
+from common.config import CONF
 from image.api import data, images, members, schemas
 from image.policy import RULES
 
@@ -25,6 +26,7 @@ SERVICE = Service(
     rules=RULES,
     prefixes=("/v2",),
     trailing_slash=False,
+    waiting=lambda: CONF.api.threads,
     versions={
         "": lambda base: (300, _versions(base)),
         "/versions": lambda base: (200, _versions(base)),

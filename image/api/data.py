@@ -6,6 +6,7 @@ import re
 
 from common.api.operation import Answer, operation
 from common.api.request import Request
+from common.api.server import hold_stream
 from common.errors import BadRequest, RangeNotSatisfiable, UnsupportedMediaType
 from image.service import data, images
 
@@ -19,6 +20,7 @@ def upload(request: Request) -> None:
     media = (request.header("Content-Type") or "").split(";")[0].strip().lower()
     if media != BINARY:
         raise UnsupportedMediaType(f"The media type {media!r} is not supported; use {BINARY}.")
+    hold_stream(request.http.env)
     ticket = request.run(lambda tx: data.begin(tx, request.actor, request.path["image_id"]))
     data.receive(request.service.db, ticket, request.stream, request.http.content_length)
 
@@ -40,6 +42,7 @@ def download(request: Request) -> Answer:
     headers["Content-Length"] = str(length)
     if request.http.method == "HEAD":
         return Answer(status=200 if whole else 206, headers=headers)
+    hold_stream(request.http.env)
     return Answer(status=200 if whole else 206, headers=headers, stream=data.content(image, first, length))
 
 

@@ -388,8 +388,8 @@ def test_an_upload_that_stood_still_stays_dead(api: Client, db: Database, store:
     class Slow(io.BytesIO):
         """Its last byte comes when the job has swept the others."""
 
-        def read(self, size: int | None = -1) -> bytes:
-            piece = super().read(size)
+        def read1(self, size: int | None = -1) -> bytes:
+            piece = super().read1(size)
             if not piece:
                 db.run(lambda tx: tx.execute(text(expire)))
                 work()
