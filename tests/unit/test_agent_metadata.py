@@ -221,8 +221,9 @@ def test_a_guest_that_holds_connections_gets_no_more_and_is_cut(
         time.sleep(0.01)
     with pytest.raises((http.client.HTTPException, OSError)):
         get(address, "/latest/user-data")
-    monkeypatch.setattr(metadata_server, "REQUEST_S", 0.0)
-    pool.end_slow()
+    with monkeypatch.context() as now:
+        now.setattr(metadata_server, "REQUEST_S", 0.0)
+        pool.end_slow()
     assert all(sock.recv(1) == b"" for sock in idle)
     for sock in idle:
         sock.close()
