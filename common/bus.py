@@ -32,7 +32,7 @@ class Bus(Protocol):
     """What the rest of the house needs of the bus."""
 
     def wake(self, *topics: str) -> None:
-        """Tell everyone who listens on `topics` to look. Never raises, never blocks for long."""
+        """Tell everyone who listens on `topics` to look, soon. Never raises, never blocks."""
 
     def call(self, topic: str, method: str, *, timeout: float, **arguments: Any) -> Any:
         """Ask whoever serves `topic`; raises BusError when nobody answers in `timeout` seconds."""
@@ -65,6 +65,9 @@ class RabbitBus:
         self._servers: list[Any] = []
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
+        self._due: dict[str, None] = {}
+        self._woken = threading.Condition()
+        threading.Thread(target=self._send, name="bus-wakes", daemon=True).start()
 
     def _client(self, topic: str, namespace: str | None, *, retry: int | None) -> Any:
         key = f"{topic}/{namespace}/{retry}"
@@ -75,13 +78,25 @@ class RabbitBus:
             return self._clients[key]
 
     def wake(self, *topics: str) -> None:
-        """See `Bus.wake`."""
-        for topic in topics:
-            try:
-                self._client(topic, "wake", retry=0).cast({}, "look")
-            except Exception as error:  # whatever it is, polling finds the work
-                metrics.WAKES_LOST.labels(topic.split(".")[0]).inc()
-                LOG.info("a wake of %s was lost: %s", topic, error)
+        """See `Bus.wake`. A thread sends them, so that no answer waits for the broker; those that are due twice are sent once."""
+        with self._woken:
+            self._due.update(dict.fromkeys(topics))
+            self._woken.notify()
+
+    def _send(self) -> None:
+        while True:
+            with self._woken:
+                self._woken.wait_for(lambda: self._due)
+                due, self._due = self._due, {}
+            for topic in due:
+                self._cast(topic)
+
+    def _cast(self, topic: str) -> None:
+        try:
+            self._client(topic, "wake", retry=0).cast({}, "look")
+        except Exception as error:  # whatever it is, polling finds the work
+            metrics.WAKES_LOST.labels(topic.partition(".")[0]).inc()
+            LOG.info("a wake of %s was lost: %s", topic, error)
 
     def call(self, topic: str, method: str, *, timeout: float, **arguments: Any) -> Any:
         """See `Bus.call`."""
