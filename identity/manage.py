@@ -40,10 +40,10 @@ INTERFACES = ("public", "internal", "admin")
 def bootstrap(db: Database, *, admin_password: str, region: str = "RegionOne", public_url_base: str = "http://127.0.0.1") -> None:
     """What a new cloud needs: the default domain, the admin with his project and roles, the catalogue, the keys.
 
-    Repeated, it makes what is missing and sets the admin's password and the endpoints' URLs to what is given.
+    Repeated, it makes what is missing, enables the admin with domain and project, and sets the password and the endpoints' URLs to what is given.
     """
-    changed = db.run(lambda tx: not verify_password(admin_password, _hash_of_admin(tx)))
-    secret = hash_password(admin_password, CONF.identity.password_hash_rounds) if changed else None
+    known = db.run(_hash_of_admin)
+    secret = None if verify_password(admin_password, known) else hash_password(admin_password, CONF.identity.password_hash_rounds)
 
     def everything(tx: Tx) -> None:
         lock_name(tx, "identity.bootstrap")
@@ -77,8 +77,9 @@ def _hash_of_admin(tx: Tx) -> str | None:
 
 
 def _people(tx: Tx, secret: str | None) -> None:
-    if tx.get(Project, DEFAULT_DOMAIN) is None:
-        project.create_domain(tx, {"name": "Default", "description": "The default domain"}, domain_id=DEFAULT_DOMAIN)
+    domain = tx.get(Project, DEFAULT_DOMAIN)
+    if domain is None:
+        domain = project.create_domain(tx, {"name": "Default", "description": "The default domain"}, domain_id=DEFAULT_DOMAIN)
     home = tx.scalar(select(Project).where(Project.name == "admin", Project.domain_id == DEFAULT_DOMAIN))
     if home is None:
         home = project.create_project(tx, OPERATOR, {"name": "admin", "description": "Project of the cloud's administrators"})
@@ -88,8 +89,9 @@ def _people(tx: Tx, secret: str | None) -> None:
     admin = _admin(tx)
     if admin is None:
         admin = user.create_user(tx, OPERATOR, {"name": "admin"}, secret)
-    elif secret is not None:
-        user.update_user(tx, OPERATOR, admin.id, {"enabled": True}, secret)
+    else:
+        user.update_user(tx, OPERATOR, admin.id, {}, secret)
+    domain.enabled = home.enabled = admin.enabled = True
     for place in (Place("project", home.id, admin.id), Place("system", None, admin.id)):
         grant.give(tx, OPERATOR, place, roles["admin"].id)
 

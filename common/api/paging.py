@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from common.api.request import Request
+from common.api.request import Query, Request
 from common.config import CONF
 from common.db import Tx
 from common.errors import BadRequest
@@ -34,7 +34,8 @@ class Page:
     ) -> Page:  # fmt: skip
         """Read `limit`, `marker` and the sort parameters (`sort_key`/`sort_dir`, repeated, or `sort=key:dir,…`).
 
-        keys: what may be sorted by; default: (key, descending). whole: without `limit`, everything. BadRequest names a wrong one.
+        keys: what may be sorted by; where there are none, the sort parameters are not heard. default: (key, descending); a key or a direction
+        that is missing is the default's. whole: without `limit`, everything. BadRequest names a wrong one.
         """
         query = request.query
         limit = query.integer("limit")
@@ -44,11 +45,7 @@ class Page:
             limit = CONF.api.max_limit
         elif limit is not None:
             limit = min(limit, CONF.api.max_limit)
-        sort = tuple(_sorting(query.all("sort"), query.all("sort_key"), query.all("sort_dir"))) or tuple(default)
-        for key, _ in sort:
-            if key not in keys:
-                raise BadRequest(f"Invalid sort key {key!r}; it must be one of {', '.join(sorted(keys))}.")
-        return cls(limit=limit, marker=query.one("marker"), sort=sort)
+        return cls(limit=limit, marker=query.one("marker"), sort=_sorting(query, keys, default) if keys else ())
 
     def rows(self, tx: Tx, statement: Select[Any], keys: Mapping[str, Column], id_column: InstrumentedAttribute[str]) -> list[Any]:
         """The rows of this page, and one more where there is more: hand them to `cut`.
@@ -74,26 +71,28 @@ class Page:
         return rows[: self.limit], self.limit > 0
 
 
-def _sorting(combined: list[str], keys: list[str], directions: list[str]) -> list[tuple[str, bool]]:
-    """(key, descending) of each sort parameter; a direction that is missing is the one before it."""
-    pairs = _combined(combined)
-    if directions and not keys and not pairs:
-        keys = ["created_at"]
-    directions = directions or ["asc"]
-    pairs += [(key, directions[min(index, len(directions) - 1)]) for index, key in enumerate(keys)]
-    return [(key, _descending(key, direction)) for key, direction in pairs]
+def _sorting(query: Query, keys: Mapping[str, Column], default: Sequence[tuple[str, bool]]) -> tuple[tuple[str, bool], ...]:
+    """(key, descending) of each sort parameter; a direction that is missing is the one before it, and the first the default's."""
+    usual = "desc" if default[0][1] else "asc"
+    pairs, directions = _combined(query.all("sort"), usual), query.all("sort_dir")
+    named = query.all("sort_key") or ([default[0][0]] if directions and not pairs else [])
+    directions = directions or [usual]
+    pairs += [(key, directions[min(index, len(directions) - 1)]) for index, key in enumerate(named)]
+    return tuple(_sort(keys, key, direction) for key, direction in pairs) or tuple(default)
 
 
-def _combined(values: list[str]) -> list[tuple[str, str]]:
-    """`key:direction,…` as pairs; a key alone is descending, as in the APIs that have this form."""
+def _combined(values: list[str], usual: str) -> list[tuple[str, str]]:
+    """`key:direction,…` as pairs; a key alone has the usual direction."""
     parts = [part.strip() for value in values for part in value.split(",")]
-    return [(key, direction or "desc") for key, _, direction in (part.partition(":") for part in parts if part)]
+    return [(key, direction or usual) for key, _, direction in (part.partition(":") for part in parts if part)]
 
 
-def _descending(key: str, direction: str) -> bool:
+def _sort(keys: Mapping[str, Column], key: str, direction: str) -> tuple[str, bool]:
+    if key not in keys:
+        raise BadRequest(f"Invalid sort key {key!r}; it must be one of {', '.join(sorted(keys))}.")
     if direction.lower() not in ("asc", "desc"):
         raise BadRequest(f"Invalid sort direction {direction!r} of {key}; it must be asc or desc.")
-    return direction.lower() == "desc"
+    return key, direction.lower() == "desc"
 
 
 def _after(order: list[tuple[Column, bool]], values: Any) -> ColumnElement[bool]:

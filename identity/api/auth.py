@@ -58,7 +58,7 @@ def _view(request: Request, token: Token, found: Standing) -> Body:
         "methods": list(token.methods),
         "user": {
             "domain": {"id": found.user_domain_id, "name": found.user_domain_name}, "id": found.user_id, "name": found.user_name,
-            "password_expires_at": views.moment(found.password_expires_at),
+            "password_expires_at": views.expiry(found.password_expires_at),
         },
         "audit_ids": list(token.audit_ids), "expires_at": views.moment(token.expires_at), "issued_at": views.moment(token.issued_at),
     }  # fmt: skip

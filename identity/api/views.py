@@ -13,9 +13,14 @@ from identity.models import Endpoint, Group, Project, Region, Role, Service, Use
 View = dict[str, Any]
 
 
-def moment(value: datetime | None) -> str | None:
-    """A time as Keystone prints it, with microseconds."""
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value is not None else None
+def moment(value: datetime) -> str:
+    """A time of a token as Keystone prints it, with microseconds."""
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def expiry(value: datetime | None) -> str | None:
+    """The end of a password as Keystone prints it: the one time of its API without a zone."""
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%f") if value is not None else None
 
 
 def _linked(request: Request, plural: str, row: Any, view: View) -> View:
@@ -42,7 +47,7 @@ def user(request: Request, row: User) -> View:
     """A user."""
     view: View = {
         "name": row.name, "domain_id": row.domain_id, "enabled": row.enabled, "options": row.options,
-        "password_expires_at": moment(row.password_expires_at),
+        "password_expires_at": expiry(row.password_expires_at),
     }  # fmt: skip
     if row.default_project_id is not None:
         view["default_project_id"] = row.default_project_id
@@ -81,10 +86,9 @@ def endpoint(request: Request, row: Endpoint) -> View:
 
 
 def listing(request: Request, collection: str, statement: Any, model: Any, view: Callable[[Request, Any], View]) -> View:
-    """The body of a list: the rows of `statement` (of `model`), the whole or the page that is asked for."""
-    keys = {"id": model.id, "name": getattr(model, "name", model.id)}
-    page = Page.asked(request, keys, default=(), whole=True)
-    rows, more = page.cut(request.read(lambda tx: page.rows(tx, statement, keys, model.id)))
+    """The body of a list: the rows of `statement` (of `model`), the whole or the page that is asked for; like Keystone it knows no sorting."""
+    page = Page.asked(request, {}, whole=True)
+    rows, more = page.cut(request.read(lambda tx: page.rows(tx, statement, {}, model.id)))
     links = {"next": None, "self": self_link(request), "previous": None, **next_link(request, collection, rows, more)}
     return {collection: [view(request, row) for row in rows], "links": links}
 

@@ -7,13 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 
 from common.auth import Actor
 from common.db import Tx
 from common.errors import Forbidden, NotFound
 from identity.models import Assignment, Group, GroupMember, Project, Role, User
-from identity.service.rows import find, missing, own_domain, refusal
+from identity.service.rows import find, missing, own_domain, put
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,7 @@ def give(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
     if role.domain_id not in (None, _domain_of(target)):
         raise Forbidden(f"Role {role_id} belongs to another domain than what it would be granted on.")
     values = {"user_id": place.user_id, "group_id": place.group_id, "target": place.target, "target_id": place.target_id}
-    row = insert(Assignment).values(role_id=role_id, inherited=place.inherited, **values)
-    try:
-        tx.execute(row.on_conflict_do_nothing())
-    except IntegrityError as error:  # one of them went between the look and the write
-        raise refusal(error, "role assignment", role_id) from None
+    put(tx, insert(Assignment).values(role_id=role_id, inherited=place.inherited, **values), "role assignment", role_id)
 
 
 def check(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:

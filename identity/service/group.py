@@ -12,7 +12,7 @@ from common.db import Tx
 from common.errors import BadRequest, NotFound
 from identity.models import Group, GroupMember, User
 from identity.service.project import get_domain, home_domain
-from identity.service.rows import Values, assign, described, filtered, find, flush, listed, store
+from identity.service.rows import Values, assign, described, filtered, find, flush, listed, put, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "links")
@@ -64,7 +64,7 @@ def add_member(tx: Tx, actor: Actor, group_id: str, user_id: str) -> None:
     """Put a user into a group; harmless when repeated."""
     find(tx, User, user_id, "user", actor)
     get_group(tx, actor, group_id)
-    tx.execute(insert(GroupMember).values(user_id=user_id, group_id=group_id).on_conflict_do_nothing())
+    put(tx, insert(GroupMember).values(user_id=user_id, group_id=group_id), "member", user_id)
 
 
 def remove_member(tx: Tx, actor: Actor, group_id: str, user_id: str) -> None:

@@ -48,13 +48,12 @@ def create_project(tx: Tx, actor: Actor, values: Values) -> Project:
 
 def _parent(tx: Tx, actor: Actor, values: Values) -> Project:
     domain_id, parent_id = values.get("domain_id"), values.get("parent_id")
-    if parent_id:
-        parent = find(tx, Project, parent_id, "project")
-    else:
-        parent = get_domain(tx, domain_id or home_domain(actor))
+    parent = find(tx, Project, parent_id, "project") if parent_id else get_domain(tx, domain_id or home_domain(actor))
     if domain_id not in (None, "", parent.domain_id or parent.id):
         raise BadRequest(f"domain_id {domain_id} is not the domain of the parent project {parent.id}.")
-    branch = lineage(tx, parent)
+    branch = [*_held(tx, [parent.id]), *above(tx, parent)]
+    if parent not in branch:
+        raise missing("project", parent.id)
     if not all(project.enabled for project in branch):
         raise Forbidden("Cannot create project in a branch containing a disabled project.")
     if len(branch) > MAX_DEPTH:
@@ -67,13 +66,19 @@ def home_domain(actor: Actor) -> str:
     return actor.domain_id or actor.project_domain_id or DEFAULT_DOMAIN
 
 
-def lineage(tx: Tx, project: Project) -> list[Project]:
-    """The project, its parent, and so on to the domain."""
+def above(tx: Tx, project: Project) -> list[Project]:
+    """The project's parent, its parent, and so on to the domain; held as they are to the end of the transaction."""
     if project.parent_id is None:
-        return [project]
+        return []
     start = select(Project.id, Project.parent_id).where(Project.id == project.parent_id).cte("up", recursive=True)
-    above = start.union(select(Project.id, Project.parent_id).join(start, Project.id == start.c.parent_id))
-    return [project, *tx.scalars(select(Project).join(above, Project.id == above.c.id))]
+    line = start.union(select(Project.id, Project.parent_id).join(start, Project.id == start.c.parent_id))
+    return _held(tx, list(tx.scalars(select(line.c.id))))
+
+
+def _held(tx: Tx, ids: list[str]) -> list[Project]:
+    """Those that are still there, as they are now: who would switch or delete one waits for this transaction, or is waited for."""
+    statement = select(Project).where(Project.id.in_(ids)).order_by(Project.id).with_for_update(read=True)
+    return list(tx.scalars(statement, execution_options={"populate_existing": True}))
 
 
 def get_domain(tx: Tx, domain_id: str, *, lock: bool = False) -> Project:
@@ -148,7 +153,7 @@ def update_project(tx: Tx, actor: Actor, project_id: str, values: Values) -> Pro
 def _switched(tx: Tx, project: Project) -> None:
     """A project was enabled or disabled: the branch must allow it, and its tokens end."""
     if project.enabled:
-        if not all(above.enabled for above in lineage(tx, project)[1:]):
+        if not all(parent.enabled for parent in above(tx, project)):
             raise Forbidden(f"Cannot enable project {project.id} since it has disabled parents.")
         return
     if tx.scalar(select(Project.id).where(Project.parent_id == project.id, Project.enabled).limit(1)):

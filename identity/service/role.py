@@ -12,7 +12,7 @@ from common.db import Tx
 from common.errors import BadRequest, Forbidden, NotFound
 from identity.models import ImpliedRole, Role
 from identity.service.project import get_domain
-from identity.service.rows import Values, assign, filtered, find, flush, must_be_mutable, store
+from identity.service.rows import Values, assign, filtered, find, flush, must_be_mutable, put, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "options", "links")
@@ -66,7 +66,7 @@ def imply(tx: Tx, prior_id: str, implied_id: str) -> tuple[Role, Role]:
         raise Forbidden(f"{prior_id} cannot imply the role {implied_id}, which is a domain's own.")
     if implied.name == NEVER_IMPLIED or implied is prior:
         raise Forbidden(f"{prior_id} cannot imply the role {implied_id}: not {NEVER_IMPLIED}, not itself.")
-    tx.execute(insert(ImpliedRole).values(prior_role_id=prior_id, implied_role_id=implied_id).on_conflict_do_nothing())
+    put(tx, insert(ImpliedRole).values(prior_role_id=prior_id, implied_role_id=implied_id), "implied role", implied_id)
     return prior, implied
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -56,6 +57,14 @@ def flush(tx: Tx, what: str, name: str | None) -> None:
     """Send all changes to SQL; raises as `store`."""
     try:
         tx.flush()
+    except IntegrityError as error:
+        raise refusal(error, what, name) from None
+
+
+def put(tx: Tx, statement: Insert, what: str, name: str | None) -> None:
+    """Write rows that refer to others, which may go between the look and the write; what is there already stays. Raises as `store`."""
+    try:
+        tx.execute(statement.on_conflict_do_nothing())
     except IntegrityError as error:
         raise refusal(error, what, name) from None
 

@@ -19,7 +19,7 @@ COLUMNS = ("name", "enabled", "default_project_id")
 KNOWN = (*COLUMNS, "id", "domain_id", "password", "original_password", "password_expires_at", "options", "links")
 FILTERS = {"name": User.name, "domain_id": User.domain_id, "enabled": User.enabled}
 LOGIN = """
-SELECT u.id AS user_id, u.name AS user_name, u.epoch AS user_epoch, u.options AS options,
+SELECT u.id AS user_id, u.name AS user_name, u.epoch AS user_epoch, u.options AS options, u.enabled AND d.enabled AS enabled,
        (SELECT p.hash FROM identity.password p WHERE p.user_id = u.id ORDER BY p.id DESC LIMIT 1) AS hash
 FROM identity."user" u JOIN identity.project d ON d.id = u.domain_id
 WHERE
@@ -31,12 +31,13 @@ BY_DOMAIN_NAME = text(LOGIN + "u.name = :name AND d.name = :domain_name AND d.is
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a password is compared with. `hash` None: the user has none."""
+    """What a password is compared with. `hash` None: the user has none. `enabled`: the user and the user's domain."""
 
     user_id: str
     user_name: str
     user_epoch: int
     options: dict[str, Any]
+    enabled: bool
     hash: str | None
 
 
@@ -101,7 +102,9 @@ def update_user(tx: Tx, actor: Actor, user_id: str, values: Values, password_has
 
 
 def may_change_password(login: Login) -> None:
-    """Raise Forbidden for a user whose password only an administrator changes."""
+    """Raise Unauthorized for a disabled user, Forbidden for one whose password only an administrator changes."""
+    if not login.enabled:
+        raise Unauthorized
     if login.options.get("lock_password"):
         raise Forbidden(f"The password of user {login.user_id} is locked.")
 

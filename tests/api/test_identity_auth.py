@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from common.auth import Authenticator
 from common.config import CONF
 from common.db import Database
 from common.errors import Unauthorized
 from identity import manage, public
-from identity.models import RevokedToken, SigningKey
+from identity.models import RevokedToken, SigningKey, User
 from identity.service import auth, password
 from identity.service import token as tokens
 from tests.support.api import counted
@@ -411,6 +411,25 @@ def test_own_password_change(cloud):
     cloud.nobody.post(TOKENS, by_password("ann", "new"), ok=201)
     cloud.admin.patch(f"/v3/users/{user['id']}", {"user": {"options": {"lock_password": True}}}, ok=200)
     cloud.nobody("POST", path, {"user": {"original_password": "new", "password": "newer"}}, ok=403)
+
+
+@pytest.mark.parametrize("noun", ["user", "domain"])
+def test_a_disabled_user_changes_no_password(cloud, noun):
+    domain = cloud.make("domain", name="d")
+    user = cloud.make("user", name="ann", password="pw", domain_id=domain["id"])
+    cloud.admin.patch(f"/v3/{noun}s/{(user if noun == 'user' else domain)['id']}", {noun: {"enabled": False}}, ok=200)
+    body = {"user": {"original_password": "pw", "password": "new"}}
+    cloud.nobody("POST", f"/v3/users/{user['id']}/password", body, ok=401)
+
+
+def test_the_end_of_a_password_is_told_without_a_zone(cloud):
+    ann, user, _ = cloud.member("ann")
+    with cloud.db.transaction() as tx:
+        tx.execute(update(User).values(password_expires_at=datetime(2040, 1, 2, 3, 4, 5, tzinfo=UTC)))
+    shown = cloud.admin.get(f"/v3/users/{user['id']}")["user"]["password_expires_at"]
+    token = ann.get(TOKENS, headers={"X-Subject-Token": ann.token})["token"]
+    assert shown == token["user"]["password_expires_at"] == "2040-01-02T03:04:05.000000"
+    assert token["expires_at"].endswith("Z")
 
 
 def test_version_documents_need_no_token(cloud):

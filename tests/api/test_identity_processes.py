@@ -7,14 +7,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.exc import ProgrammingError
 
 from common.cmd import manage as command
 from common.config import CONF
 from common.db import Database
 from common.errors import Unauthorized
-from identity import public
+from identity import manage, public
+from identity.models import Project, User
 from identity.service import password
 from tests.support.identity import ADMIN_PASSWORD, Cloud, admin_scope, by_password, cheap_hashes
 
@@ -147,5 +148,17 @@ def test_no_transaction_is_open_while_a_hash_is_computed(cloud, monkeypatch):
         return real(*given)
 
     monkeypatch.setattr(password, "verify_password", look)
+    monkeypatch.setattr(manage, "verify_password", look)
     cloud.nobody.post("/v3/auth/tokens", by_password("admin", ADMIN_PASSWORD, admin_scope()), ok=201)
-    assert seen == [0]
+    manage.bootstrap(cloud.db, admin_password=ADMIN_PASSWORD)
+    assert seen == [0, 0]
+
+
+@pytest.mark.parametrize("given", [ADMIN_PASSWORD, "another"])
+def test_bootstrap_lets_an_admin_in_again_who_was_locked_out(cloud, given):
+    with cloud.db.transaction() as tx:
+        for model in (User, Project):
+            tx.execute(update(model).values(enabled=False))
+    cloud.nobody.post("/v3/auth/tokens", by_password("admin", ADMIN_PASSWORD, admin_scope()), ok=401)
+    manage.bootstrap(cloud.db, admin_password=given)
+    cloud.nobody.post("/v3/auth/tokens", by_password("admin", given, admin_scope()), ok=201)

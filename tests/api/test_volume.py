@@ -382,6 +382,7 @@ def test_lists_are_filtered_sorted_and_paged(api: Client, db: Database, work: Ca
     assert listed("") == ["v3", "v2", "v1", "v0"]
     assert listed("sort=name:asc&offset=1&limit=2") == ["v1", "v2"]
     assert listed("sort_key=size&sort_dir=desc&limit=1") == ["v3"]
+    assert listed("sort_key=size&limit=1") == listed("sort=size&limit=1") == ["v3"]
     assert listed("name=v2") == ["v2"]
     assert listed("status=available") == []
     assert listed("status=creating&bootable=false&sort=status:asc,name:asc") == ["v0", "v1", "v2", "v3"]

@@ -25,6 +25,8 @@ def test_flavors_are_made_listed_and_removed(cloud: World) -> None:
     assert (made["id"], made["swap"], made["OS-FLV-EXT-DATA:ephemeral"], made["rxtx_factor"]) == ("77", "", 0, 1.0)
     assert cloud.api.get("/v2.1/flavors/77")["flavor"] == made
     assert [item["id"] for item in cloud.api.get("/v2.1/flavors")["flavors"]] == ["1", "77"]
+    assert [item["id"] for item in cloud.api.get("/v2.1/flavors?sort_key=flavorid")["flavors"]] == ["1", "77"]
+    assert [item["id"] for item in cloud.api.get("/v2.1/flavors?sort_dir=desc")["flavors"]] == ["77", "1"]
     assert [item["name"] for item in cloud.api.get("/v2.1/flavors/detail?minRam=200")["flavors"]] == ["m1.x"]
     assert cloud.api.get("/v2.1/flavors?limit=1")["flavors_links"]
     for body, code in (

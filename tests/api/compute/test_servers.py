@@ -265,6 +265,7 @@ def test_lists_filter_sort_and_page(cloud: World) -> None:
 
     assert names("") == ["vm-3", "vm-2", "vm-1", "vm-0"]
     assert names("sort_key=name&sort_dir=asc&limit=2") == ["vm-0", "vm-1"]
+    assert names("sort_key=name&limit=1") == ["vm-3"]
     page = cloud.api.get(f"{path}?sort_key=name&sort_dir=asc&limit=2")
     assert page["servers_links"][0]["rel"] == "next"
     assert names(f"sort_key=name&sort_dir=asc&limit=9&marker={page['servers'][-1]['id']}") == ["vm-2", "vm-3"]
