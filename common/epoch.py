@@ -61,5 +61,5 @@ def restored(tx: Tx) -> History:
 
 
 def resume_sweeping(tx: Tx) -> None:
-    """`wolke-manage db adopt`: an operator has looked at what sweeps reported, and lets them remove again."""
+    """`wolke-manage db resume-sweeps`: an operator has looked at what sweeps reported, and lets them remove again."""
     tx.execute(update(Epoch).values(sweeping=True))

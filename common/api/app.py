@@ -6,28 +6,38 @@
 from __future__ import annotations
 
 import json
-import logging
+import re
 import time
 import uuid
 from collections import defaultdict
 from typing import Any
 
 import falcon
-from sqlalchemy.exc import DataError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from falcon.responders import create_method_not_allowed
+from falcon.routing import CompiledRouter
+from sqlalchemy.exc import OperationalError
 
 from common import errors, log, metrics
 from common.api.body import dumps, read_json
 from common.api.operation import Answer, Operation
-from common.api.request import Request
+from common.api.refusal import refusal_of
+from common.api.request import Request, base_url
 from common.api.service import Service, VersionDocument
+from common.config import CONF
 
-LOG = logging.getLogger(__name__)
+
+class _Router(CompiledRouter):
+    """Refuses OPTIONS like any method that a path does not have; falcon would answer it to everybody."""
+
+    def map_http_methods(self, resource: object, **kwargs: Any) -> Any:
+        """The responders of a resource by method, for all methods that there are."""
+        found = super().map_http_methods(resource, **kwargs)
+        return {**dict.fromkeys(falcon.COMBINED_METHODS, create_method_not_allowed(sorted(found))), **found}
 
 
 def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     """The WSGI application of `service`."""
-    app = falcon.App(cors_enable=False)
+    app = falcon.App(cors_enable=False, router=_Router())
     app.req_options.strip_url_path_trailing_slash = service.trailing_slash
     app.req_options.keep_blank_qs_values = True
     app.resp_options.default_media_type = "application/json"
@@ -40,7 +50,7 @@ def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
         if path in service.versions:
             raise ValueError(f"{path} is both a version document and an operation")
         app.add_route(path, _resource(service, path, operations))
-    app.add_error_handler(Exception, lambda http, response, error, params: fail(service, http, response, error))
+    app.add_error_handler((Exception, falcon.HTTPError), lambda http, response, error, params: _refuse(service, http, response, error))
     app.add_sink(_Missing(service).sink, "/")
     return app
 
@@ -183,9 +193,17 @@ def _check_answer(request: Request, body: Any) -> None:
             raise AssertionError(f"{request.operation.method} {request.operation.path}: {error.message}") from None
 
 
+def _refuse(service: Service, http: falcon.Request, response: falcon.Response, error: Exception) -> None:
+    """Answer a request that came to no operation with a refusal."""
+    request_id = "req-" + str(uuid.uuid4())
+    with log.context(request_id=request_id, global_request_id=_global_id(http)):
+        fail(service, http, response, error)
+    _common_headers(service, http, response, request_id)
+
+
 def fail(service: Service, http: falcon.Request, response: falcon.Response, error: Exception) -> None:
     """Answer with the refusal `error` in the API's own shape; what is not a refusal is logged and becomes a 500."""
-    refusal = _refusal(error)
+    refusal = refusal_of(error)
     status = service.dialect.over_quota if isinstance(refusal, errors.OverQuota) else refusal.status
     body, media = service.dialect.error(status, refusal)
     response.status = falcon.code_to_http_status(status)
@@ -194,24 +212,16 @@ def fail(service: Service, http: falcon.Request, response: falcon.Response, erro
     for name, value in refusal.headers.items():
         response.set_header(name, value)
     if status == 401:
-        response.set_header("WWW-Authenticate", f'Keystone uri="{http.forwarded_scheme}://{http.forwarded_host}"')
+        response.set_header("WWW-Authenticate", f'Keystone uri="{_identity_url(service, http)}"')
 
 
-def _refusal(error: Exception) -> errors.ApiError:
-    if isinstance(error, errors.ApiError):
-        return error
-    if isinstance(error, falcon.HTTPMethodNotAllowed):
-        return errors.MethodNotAllowed(headers=dict(error.headers or {}))
-    if isinstance(error, falcon.HTTPError):
-        known = {cls.status: cls for cls in errors.ApiError.__subclasses__()}
-        return known.get(error.status_code, errors.BadRequest)(error.description or error.title or "")
-    if isinstance(error, DataError):
-        return errors.BadRequest("A value is too long, or out of the range that is kept.")
-    if isinstance(error, OperationalError | PoolTimeout):
-        LOG.error("the database does not answer: %s", error)
-        return errors.ServiceUnavailable("The database does not answer. Try again.", headers={"Retry-After": "2"})
-    LOG.error("unhandled error", exc_info=error)
-    return errors.ApiError("Unexpected API Error. The request's id leads to the log of it.")
+def _identity_url(service: Service, http: falcon.Request) -> str:
+    """Where a token is had: identity under the name by which the client came here, on its own port."""
+    base = base_url(http)
+    if service.name == "identity":
+        return base
+    host = re.match(r"\w+://(?:\[[^\]/]*\]|[^:/]*)", base)
+    return f"{host[0] if host else base}:{CONF.api.identity_port}"
 
 
 def _global_id(http: falcon.Request) -> str | None:
@@ -238,7 +248,7 @@ class _Versions:
 
     def on_get(self, http: falcon.Request, response: falcon.Response, **_parts: str) -> None:
         """Answer without asking for a token."""
-        status, body = self._document(http.prefix)
+        status, body = self._document(base_url(http))
         response.status = falcon.code_to_http_status(status)
         response.data = dumps(body)
         http.context.version = self._service.microversions.minimum if self._service.microversions else None
@@ -270,14 +280,11 @@ class _Health:
 
 
 class _Missing:
-    """Whatever no route knows: 401 without a token as the incumbents' middleware does, 404 with one."""
+    """Whatever no route knows: 404, with a token and without."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def sink(self, req: falcon.Request, resp: falcon.Response, **_parts: str) -> None:
         """Refuse."""
-        request_id = "req-" + str(uuid.uuid4())
-        error = errors.NotFound("The resource could not be found.")
-        fail(self._service, req, resp, error)
-        _common_headers(self._service, req, resp, request_id)
+        _refuse(self._service, req, resp, errors.NotFound("The resource could not be found."))

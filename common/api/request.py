@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from common.api.microversions import Version
 from common.api.shapes import TRUTHS, is_whole_number, truth
 from common.auth import Actor
+from common.config import CONF
 from common.db import Tx
 from common.errors import BadRequest, Forbidden, Unauthorized
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from common.api.service import Service
 
 T = TypeVar("T")
+
+
+def base_url(http: falcon.Request) -> str:
+    """Scheme and host by which the client reached the service: its proxy's word, where the option says that there is one."""
+    if not CONF.api.enable_proxy_headers_parsing:
+        return http.prefix
+    scheme, host = (value.split(",")[0].strip() for value in (http.forwarded_scheme, http.forwarded_host))
+    before = (http.get_header("X-Forwarded-Prefix") or "").strip("/")
+    return f"{scheme}://{host}{'/' if before else ''}{before}{http.root_path}"
 
 
 class Query:
@@ -106,8 +116,9 @@ class Request:
 
     @property
     def source(self) -> str:
-        """Whom the request comes from, as far as the socket knows."""
-        return self.http.remote_addr
+        """Whom the request comes from, as the socket or a trusted proxy knows: of the names in its header the last, which no client forges."""
+        route = self.http.access_route if CONF.api.enable_proxy_headers_parsing else []
+        return route[-2] if len(route) > 1 else self.http.remote_addr
 
     def header(self, name: str) -> str | None:
         """A request header."""
@@ -125,7 +136,7 @@ class Request:
 
     def url(self, path: str) -> str:
         """An absolute link to `path` of this service, by the name under which the client reached it."""
-        return f"{self.http.prefix}{path}"
+        return base_url(self.http) + path
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Call `fn` in a transaction that writes nothing worth an audit row."""

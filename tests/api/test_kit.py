@@ -15,6 +15,7 @@ from common.api.operation import Answer, operation
 from common.api.paging import Page, next_link
 from common.api.policy import ADMIN, MEMBER, READER, rule
 from common.api.service import Service
+from common.config import CONF
 from common.db import Base, Identified
 from common.errors import BadRequest, Conflict, OverQuota
 from tests.support.api import client, counted
@@ -65,7 +66,15 @@ def toys() -> types.ModuleType:
     def bug(request):
         raise ValueError("secret detail")
 
-    for fn in (list_toys, create_toy, break_toy, buy_toy, new, bug):
+    @operation("POST", "/twins", action=None, status=201)
+    def twin(request):
+        request.run(lambda tx: tx.add(Toy(id=request.body["toy"]["id"], name="twin", project_id="1")))
+
+    @operation("GET", "/source", action=None)
+    def source(request):
+        return {"source": request.source}
+
+    for fn in (list_toys, create_toy, break_toy, buy_toy, new, bug, source, twin):
         fn.__module__ = "toys"
         setattr(module, fn.__name__, fn)
     return module
@@ -178,6 +187,60 @@ def test_unknown_path_and_method(api):
     api("DELETE", "/toys", ok=405)
 
 
+@pytest.mark.parametrize("path", ["/toys", "/toys/1/action", "/v2", "/healthcheck", "/nothing"])
+@pytest.mark.parametrize("token", ["member", None])
+def test_options_is_refused_like_any_method_that_is_not_there(api, path, token):
+    answer = api.as_(token)("OPTIONS", path, ok=404 if path == "/nothing" else 405)
+    assert answer.headers["x-openstack-request-id"].startswith("req-")
+    if path == "/toys":
+        assert answer.headers["allow"] == "GET, HEAD, POST"
+        assert answer.json["badMethod"]["code"] == 405
+
+
+@pytest.fixture
+def behind_a_proxy():
+    CONF.set_override("enable_proxy_headers_parsing", True, "api")
+    yield
+    CONF.clear_override("enable_proxy_headers_parsing", "api")
+
+
+PROXIED = [
+    ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "cloud.example:8774"}, "https://cloud.example:8774"),
+    (
+        {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "cloud.example, inner", "X-Forwarded-Prefix": "/compute/"},
+        "https://cloud.example/compute",
+    ),
+    ({"Forwarded": 'for=10.0.0.9;proto=https;host="cloud.example:8774"'}, "https://cloud.example:8774"),
+    ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "[fd00::1]:8774"}, "https://[fd00::1]:8774"),
+]
+
+
+@pytest.mark.parametrize(("headers", "base"), PROXIED)
+def test_behind_a_proxy_links_are_its_own(api, db, behind_a_proxy, headers, base):
+    fill(db, 2)
+    assert api.get("/v2", headers=headers)["version"] == base
+    assert api.get("/toys?limit=1", headers=headers)["toys_links"][0]["href"].startswith(base + "/toys?")
+    challenge = api.as_(None)("GET", "/toys", headers=headers, ok=401).headers["www-authenticate"]
+    host = base.removeprefix("https://").removesuffix("/compute").removesuffix(":8774")
+    assert challenge == f'Keystone uri="https://{host}:5000"'
+
+
+@pytest.mark.parametrize("headers", [headers for headers, _ in PROXIED])
+def test_without_a_proxy_nobody_s_word_counts(api, headers):
+    assert api.get("/v2", headers=headers)["version"] == "http://falconframework.org"
+    challenge = api.as_(None)("GET", "/toys", headers=headers, ok=401).headers["www-authenticate"]
+    assert challenge == 'Keystone uri="http://falconframework.org:5000"'
+
+
+def test_behind_a_proxy_the_source_is_whom_the_proxy_saw(api, behind_a_proxy):
+    assert api.get("/source", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"}) == {"source": "192.0.2.7"}
+    assert api.get("/source") == {"source": "127.0.0.1"}
+
+
+def test_without_a_proxy_the_source_is_the_socket_s(api):
+    assert api.get("/source", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"}) == {"source": "127.0.0.1"}
+
+
 def test_healthcheck_and_metrics(api):
     assert api.as_(None)("GET", "/healthcheck", ok=200).text == "OK"
     assert "wolke_request_seconds" in api.as_(None)("GET", "/metrics", ok=200).text
@@ -186,6 +249,15 @@ def test_healthcheck_and_metrics(api):
 def fill(db, count):
     with db.transaction() as tx:
         tx.add_all([Toy(name=None if n % 4 == 0 else f"n{n % 3}", project_id="1" * 32) for n in range(count)])
+
+
+@pytest.mark.parametrize(("query", "order"), [
+    ("sort_key=name", "cba"), ("sort=name", "cba"), ("sort_key=name&sort_dir=asc", "abc"), ("sort_dir=asc", "bac"), ("", "cab"),
+])  # fmt: skip
+def test_a_direction_that_is_missing_is_the_list_s_own(api, query, order):
+    for name in "bac":
+        api.post("/toys", {"toy": {"name": name}}, ok=201)
+    assert "".join(toy["name"] for toy in api.get(f"/toys?{query}")["toys"]) == order
 
 
 @pytest.mark.parametrize("sort", ["", "&sort_key=name", "&sort_key=name&sort_dir=desc", "&sort=name:asc,created_at:desc"])
@@ -237,11 +309,20 @@ def test_bound_values_are_not_told_in_errors(db):
 
 
 def test_what_the_database_cannot_hold_is_400_and_its_absence_503():
-    from sqlalchemy.exc import DataError, OperationalError
+    from sqlalchemy.exc import DataError, IntegrityError, OperationalError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-    from common.api.app import _refusal
+    from common.api.refusal import refusal_of
 
-    assert _refusal(DataError("", {}, ValueError())).status == 400
-    assert _refusal(OperationalError("", {}, ValueError())).status == 503
-    assert _refusal(PoolTimeout()).status == 503
+    assert refusal_of(DataError("", {}, ValueError())).status == 400
+    assert refusal_of(OperationalError("", {}, ValueError())).status == 503
+    assert refusal_of(PoolTimeout()).status == 503
+    for state, status in (("23505", 409), ("23503", 409), ("23514", 400), ("23502", 400), ("XX000", 500)):
+        cause = ValueError()
+        cause.sqlstate = state
+        assert refusal_of(IntegrityError("", {}, cause)).status == status
+
+
+def test_a_constraint_that_nobody_asked_about_is_no_fault_of_ours(api):
+    first = api.post("/toys", {"toy": {"name": "x"}}, ok=201)["toy"]["id"]
+    assert "came first" in api.post("/twins", {"toy": {"id": first}}, ok=409)["conflictingRequest"]["message"]
