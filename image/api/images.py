@@ -8,16 +8,21 @@ from urllib.parse import urlencode
 from common.api.operation import Answer, operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
-from common.api.shapes import array, obj
+from common.api.shapes import TEXT, Checker, array, obj
 from common.errors import UnsupportedMediaType
 from image.api.patch import MEDIA_TYPES, PATCH, apply
 from image.api.shapes import CREATE, IMAGE, image_view
-from image.service import images, listing
+from image.models import VISIBILITIES
+from image.service import images, listing, members
 
+QUERY = {
+    "visibility": {"enum": [*VISIBILITIES, "all", ""]}, "member_status": {"enum": [*members.STATUSES, "all"]},
+}  # fmt: skip
+_TAG = Checker({**TEXT, "minLength": 1})
 LIST = obj({"images": array(IMAGE), "first": {}, "next": {}, "schema": {}}, required=("images", "first", "schema"))
 
 
-@operation("GET", "/images", action="image:image:list", answer=LIST)
+@operation("GET", "/images", action="image:image:list", query=QUERY, answer=LIST)
 def index(request: Request) -> dict[str, Any]:
     """The images that the actor may use, newest first."""
     page, query = Page.asked(request, listing.KEYS), request.query
@@ -90,13 +95,21 @@ def delete(request: Request) -> None:
     request.run(lambda tx: images.delete(tx, request.actor, request.path["image_id"]))
 
 
+def _tag(request: Request) -> str:
+    """The tag in the path. Raises BadRequest unless it is one of 1 to 255 characters."""
+    _TAG(request.path["tag"], what="tag")
+    return request.path["tag"]
+
+
 @operation("PUT", "/images/{image_id}/tags/{tag}", action="image:tag:create", status=204)
 def add_tag(request: Request) -> None:
     """Put a tag on an image."""
-    request.run(lambda tx: images.add_tag(tx, request.actor, request.path["image_id"], request.path["tag"]))
+    tag = _tag(request)
+    request.run(lambda tx: images.add_tag(tx, request.actor, request.path["image_id"], tag))
 
 
 @operation("DELETE", "/images/{image_id}/tags/{tag}", action="image:tag:delete", status=204)
 def remove_tag(request: Request) -> None:
     """Take a tag off an image."""
-    request.run(lambda tx: images.remove_tag(tx, request.actor, request.path["image_id"], request.path["tag"]))
+    tag = _tag(request)
+    request.run(lambda tx: images.remove_tag(tx, request.actor, request.path["image_id"], tag))

@@ -43,7 +43,7 @@ ELSEWHERE = {"limit", "marker", "sort", "sort_key", "sort_dir", "visibility", "m
 
 def images_of(tx: Tx, actor: Actor, query: Query, page: Page) -> tuple[list[Image], bool]:
     """One page of the images that the query asks for, and whether there is more. Raises BadRequest."""
-    where = [images.listed(actor, query.one("visibility"), query.one("member_status")), *_filters(query)]
+    where = [images.listed(actor, query.one("visibility") or None, query.one("member_status")), *_filters(query)]
     where.append(Image.hidden.is_(bool(query.flag("os_hidden", False))))
     if page.limit == 0:
         where.append(false())

@@ -321,12 +321,25 @@ def test_sharing(api: Client) -> None:
     other("GET", path, ok=404)
 
 
+@pytest.mark.parametrize("query", ["visibility=x", "member_status=x", "member_status=", "visibility=shared&member_status=ALL"])
+def test_a_list_of_images_of_no_known_kind_is_400(api: Client, query: str) -> None:
+    assert query.rpartition("=")[0].rpartition("&")[2] in api("GET", f"/v2/images?{query}", ok=400).text
+
+
+@pytest.mark.parametrize(("tag", "ok"), [("", 400), ("x" * 256, 400), ("x" * 255, 204), ("%F0%9F%92%A9", 204)])
+def test_a_tag_in_the_path_has_1_to_255_characters(api: Client, tag: str, ok: int) -> None:
+    path = f"/v2/images/{make(api)['id']}/tags/{tag}"
+    api("PUT", path, ok=ok)
+    api.delete(path, ok=ok)
+
+
 def test_lists_are_filtered_sorted_and_paged(api: Client, db: Database) -> None:
     for n in range(5):
         make(api, name=f"i{n}", tags=["even" if n % 2 == 0 else "odd"], min_disk=n, flavour=f"f{n}")
     names = lambda query: [i["name"] for i in api.get(f"/v2/images?{query}")["images"]]  # noqa: E731
     assert names("") == ["i4", "i3", "i2", "i1", "i0"]
     assert names("sort=name:asc") == ["i0", "i1", "i2", "i3", "i4"]
+    assert names("sort_key=name") == names("sort=name") == names("visibility=&sort_dir=desc") == ["i4", "i3", "i2", "i1", "i0"]
     assert names("sort_key=min_disk&sort_dir=desc&limit=2") == ["i4", "i3"]
     assert names("tag=even&sort=name:asc") == ["i0", "i2", "i4"]
     assert names("name=i3") == ["i3"]

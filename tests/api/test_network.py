@@ -256,6 +256,7 @@ def test_pages_link_to_the_next(w):
     tail = w.api.get("/v2.0/networks?limit=2&sort_key=name&page_reverse=True")
     assert [net["name"] for net in tail["networks"]] == ["n3", "n4"]
     assert "networks_links" not in w.api.get("/v2.0/networks")
+    assert [net["name"] for net in w.api.get("/v2.0/networks?sort_key=name")["networks"]] == ["n0", "n1", "n2", "n3", "n4"]
     w.api("GET", "/v2.0/networks?sort_key=nope", ok=400)
     w.api("GET", "/v2.0/networks?limit=2&marker=nope", ok=400)
 
