@@ -29,9 +29,9 @@ ENDS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Which addresses a server's NIC may send as; `ranges` None is any."""
+    """Which addresses a NIC of a project may send as; `ranges` None is any."""
 
-    server_id: str
+    project_id: str
     ranges: tuple[IPv4Network | IPv6Network, ...] | None
 
     def covers(self, ip: IPv4Address | IPv6Address) -> bool:
@@ -54,33 +54,33 @@ class Book:
         self.networks = frozenset(network["id"] for network in raw["networks"] if _has_port(network))
 
     def owner(self, network_id: str, ip: str, mac: str | None) -> Mapping[str, Any] | None:
-        """The server whose port owns this address; None where none does, another may claim it, or the frame came from another NIC."""
+        """The server whose port owns this address; None where none does, another project's NIC may claim it, or the frame came from another NIC."""
         found = self._owners.get((network_id, ip), [])
         if len(found) != 1 or (mac is not None and mac != found[0][0]):
             return None
         server, address = found[0][1], ip_address(ip)
-        others = (claim for claim in self._claims.get(network_id, ()) if claim.server_id != server["id"])
+        others = (claim for claim in self._claims.get(network_id, ()) if claim.project_id != server["project_id"])
         return None if any(claim.covers(address) for claim in others) else server
 
     def _add(self, server: Mapping[str, Any], nic: Mapping[str, Any]) -> None:
-        self._claims[str(nic["network_id"])].append(_claim(server["id"], nic))  # of one that is to go as well: its guest may still run
+        self._claims[str(nic["network_id"])].append(_claim(server["project_id"], nic))  # of one that is to go as well: its guest may still run
         if server["desired"] == "absent":
             return
         for ip in nic["fixed_ips"]:
             self._owners[nic["network_id"], ip["ip"]].append((nic["mac"], server))
 
 
-def _claim(server_id: str, nic: Mapping[str, Any]) -> Claim:
+def _claim(project_id: str, nic: Mapping[str, Any]) -> Claim:
     """By IP alone: a port that may send as an IP with another MAC may say by ARP that the IP is there, and gets the answers of its owner."""
     if nic.get("port_security_enabled", True) is not True:
-        return Claim(server_id, None)
+        return Claim(project_id, None)
     try:
         own = [ip["ip"] for ip in nic["fixed_ips"]]
         pairs = [pair["ip_address"] for pair in nic.get("allowed_address_pairs", ())]
-        return Claim(server_id, tuple(ip_network(one, strict=False) for one in (*own, *pairs)))
+        return Claim(project_id, tuple(ip_network(one, strict=False) for one in (*own, *pairs)))
     except (KeyError, TypeError, ValueError) as error:
-        LOG.error("a NIC of server %s may claim anything, for it cannot be read: %r", server_id, error)
-        return Claim(server_id, None)
+        LOG.error("a NIC of project %s may claim anything, for it cannot be read: %r", project_id, error)
+        return Claim(project_id, None)
 
 
 def _has_port(network: Any) -> bool:

@@ -126,7 +126,7 @@ def test_an_address_is_answered_for_its_one_owner_only(plan: Callable[..., Plan]
     assert found.owner(NETWORK, "10.0.0.11", "fa:16:3e:00:00:02") is None
     assert found.owner(NETWORK, "10.0.0.12", mac) is None
     assert found.owner(PORT, "10.0.0.11", mac) is None
-    twin = server(OTHER, metadata=METADATA, nics=[nic(OTHER, mac="fa:16:3e:00:00:02")])
+    twin = server(OTHER, project_id="p2", metadata=METADATA, nics=[nic(OTHER, mac="fa:16:3e:00:00:02")])
     assert plan(GUEST, twin).owner(NETWORK, "10.0.0.11", mac) is None
     assert plan(GUEST, {**twin, "desired": "absent"}).owner(NETWORK, "10.0.0.11", mac) is None  # its guest may still run
     elsewhere = server(OTHER, nics=[nic(OTHER, network_id=PORT)])
@@ -156,9 +156,10 @@ def test_an_address_that_another_port_may_claim_is_not_answered(
     plan: Callable[..., Plan], changes: dict[str, Any], answered: bool, desired: str
 ) -> None:
     other = {"mac": "fa:16:3e:00:00:02", "fixed_ips": [{"ip": "10.0.0.12", "prefix": 24, "version": 4}], **changes}
-    found = plan(GUEST, server(OTHER, desired=desired, nics=[nic(OTHER, **other)]))
-    for mac in ("fa:16:3e:00:00:01", None):
-        assert (found.owner(NETWORK, "10.0.0.11", mac) is not None) is answered
+    for project, expected in (("p2", answered), ("p1", True)):
+        found = plan(GUEST, server(OTHER, project_id=project, desired=desired, nics=[nic(OTHER, **other)]))
+        for mac in ("fa:16:3e:00:00:01", None):
+            assert (found.owner(NETWORK, "10.0.0.11", mac) is not None) is expected
 
 
 def test_a_server_may_claim_its_own_address(plan: Callable[..., Plan]) -> None:
