@@ -63,7 +63,9 @@ class Book:
         return None if any(claim.covers(address) for claim in others) else server
 
     def _add(self, server: Mapping[str, Any], nic: Mapping[str, Any]) -> None:
-        self._claims[str(nic["network_id"])].append(_claim(server["project_id"], nic))  # of one that is to go as well: its guest may still run
+        self._claims[str(nic["network_id"])].append(
+            _claim(server["project_id"], nic)
+        )  # of one that is to go as well: its guest may still run
         if server["desired"] == "absent":
             return
         for ip in nic["fixed_ips"]:
