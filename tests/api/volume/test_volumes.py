@@ -11,48 +11,13 @@ import pytest
 
 from common.db import Database
 from common.errors import BadRequest
-from common.rbd import BlockStore
 from common.rbd_memory import Memory
 from image.models import Image
 from image.names import SNAPSHOT
-from tests.support.api import OTHER_PROJECT, PROJECT, Client, actor, client, counted
-from tests.support.work import run_jobs
+from tests.support.api import OTHER_PROJECT, PROJECT, Client, actor, counted
+from tests.support.volume import SERVER, action, make, shown
 from volume import names, public
-from volume.api import SERVICE
 from volume.engine.store import VolumeStore
-from volume.flows import snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend
-
-FLOWS = [volume_create.FLOW, volume_extend.FLOW, volume_delete.FLOW, snapshot_create.FLOW, snapshot_delete.FLOW]
-SERVER = str(uuid.uuid4())
-
-
-@pytest.fixture
-def blocks() -> Memory:
-    return Memory()
-
-
-@pytest.fixture
-def api(db: Database) -> Client:
-    return client(SERVICE, db)
-
-
-@pytest.fixture
-def work(db: Database, blocks: Memory) -> Callable[[], int]:
-    return lambda: run_jobs(db, FLOWS, (BlockStore, blocks))
-
-
-def make(api: Client, ok: int = 202, **body: Any) -> Any:
-    answer = api("POST", "/v3/volumes", {"volume": {"size": 1, **body}}, ok=ok)
-    return answer.json["volume"] if ok == 202 else answer.json
-
-
-def shown(api: Client, volume_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = api.get(f"/v3/volumes/{volume_id}")["volume"]
-    return found
-
-
-def action(api: Client, volume_id: str, name: str, ok: int = 202, **body: Any) -> Any:
-    return api("POST", f"/v3/volumes/{volume_id}/action", {name: body}, ok=ok)
 
 
 def test_versions_need_no_token(api: Client) -> None:

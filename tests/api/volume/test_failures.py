@@ -9,27 +9,11 @@ import pytest
 from common.db import Database
 from common.rbd import BlockStore, StoreFull
 from common.rbd_memory import Memory
-from tests.api.test_volume import FLOWS, SERVER, action, make, shown
-from tests.support.api import PROJECT, Client, actor, client
+from tests.support.api import PROJECT, Client, actor
+from tests.support.volume import SERVER, action, make, shown
 from tests.support.work import run_jobs
 from volume import public
-from volume.api import SERVICE
 from volume.flows import snapshot_delete
-
-
-@pytest.fixture
-def blocks() -> Memory:
-    return Memory()
-
-
-@pytest.fixture
-def api(db: Database) -> Client:
-    return client(SERVICE, db)
-
-
-@pytest.fixture
-def work(db: Database, blocks: Memory) -> Callable[[], int]:
-    return lambda: run_jobs(db, FLOWS, (BlockStore, blocks))
 
 
 def full(pool: str, name: str, size: int) -> None:
