@@ -14,7 +14,9 @@ NOW = text("common.now()")
 
 
 class Job(Base):
-    """Work that is due: at most one row per subject; done is gone; `due_at` NULL is parked. ARCHITECTURE §4 gives the rules."""
+    """Work that is due: at most one row per subject; done is gone; `due_at` NULL is parked; `deaths` counts claims in a row whose
+    lease ran out, as when a step ends its worker. ARCHITECTURE §4 gives the rules.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
@@ -31,6 +33,7 @@ class Job(Base):
     lease_until: Mapped[datetime | None]
     due_at: Mapped[datetime | None] = mapped_column(server_default=NOW)
     tries: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    deaths: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     deadline_at: Mapped[datetime | None]
     error: Mapped[str | None]
     actor: Mapped[str | None] = mapped_column(String(64))
