@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from common import bus, metrics
 from common.cmd import SERVICES, process, room
@@ -61,13 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the_bus.serve(topic, endpoints)
     for name, seconds, sweep in parts.sweeps:
         threading.Thread(target=_sweep, args=(name, seconds, sweep, stop), name=f"sweep-{name}", daemon=True).start()
-    metrics.PARKED.set_function(lambda: db.run(queue.parked))
+    metrics.PARKED.set_function(lambda: _parked(db))
     metrics.serve(CONF.api.metrics_port)
     LOG.info("working on %s", ", ".join(sorted(kernel.flows)))
     stop.wait()
     worker.stop()
     db.close()
     return 0
+
+
+def _parked(db: Database) -> float:
+    """Not a number while the database is away: the other figures are told all the same."""
+    try:
+        return db.run(queue.parked)
+    except SQLAlchemyError:
+        return math.nan
 
 
 def _sweep(name: str, seconds: float, sweep: Callable[[], None], stop: threading.Event) -> None:

@@ -128,6 +128,7 @@ class Claimed:
     data: dict[str, Any]
     fence: int
     tries: int
+    deaths: int
     lease_until: datetime
     overdue: bool
     wait_out_seconds: float

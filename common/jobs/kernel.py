@@ -21,7 +21,7 @@ from common.models import Job
 
 LOG = logging.getLogger(__name__)
 GENERATION = "generation"
-LATE_TRIES = 3  # times that an overdue step is begun; one that is begun oftener ends its worker each time
+MOST_DEATHS = 3  # workers that an overdue job may end, one after the other
 
 
 class OvertakenError(Exception):
@@ -88,8 +88,8 @@ class Kernel:
         run.subject = self.db.run(lambda tx: flow.current(tx, claimed.subject_id))
         if claimed.step == START and run.subject is not None and hasattr(run.subject, "generation"):
             run.data[GENERATION] = run.subject.generation
-        if claimed.overdue and claimed.tries > LATE_TRIES:
-            LOG.critical("%s: step %s of %s ended its worker %d times", claimed.kind, claimed.step, claimed.subject_id, claimed.tries - 1)
+        if claimed.overdue and claimed.deaths >= MOST_DEATHS:
+            LOG.critical("%s: step %s of %s ended %d workers", claimed.kind, claimed.step, claimed.subject_id, claimed.deaths)
             return _overdue(flow), run
         try:
             return flow.steps[claimed.step](run), run
@@ -175,4 +175,6 @@ def _changes(run: Run[Any], outcome: Outcome, lease_seconds: float) -> dict[str,
 
 def _next_claim(tx: Tx, claimed: Claimed, run: Run[Any], outcome: Goto) -> Claimed:
     lease_until = tx.execute(select(Job.lease_until).where(Job.id == run.job_id)).scalar_one()
-    return replace(claimed, step=outcome.step, data={**run.data, **outcome.data}, tries=1, lease_until=lease_until or claimed.lease_until)
+    return replace(
+        claimed, step=outcome.step, data={**run.data, **outcome.data}, tries=1, deaths=0, lease_until=lease_until or claimed.lease_until
+    )

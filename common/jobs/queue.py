@@ -62,7 +62,7 @@ def divert(
             "kind": statement.excluded.kind, "version": statement.excluded.version, "deadline_at": statement.excluded.deadline_at,
             "step": case((same, Job.step), else_=statement.excluded.step),
             "data": case((same, Job.data), (Job.lease_until > clock(), overtaken), else_=statement.excluded.data),
-            "fence": Job.fence + case((same, 0), else_=1), "due_at": clock(), "tries": 0, "error": None,
+            "fence": Job.fence + case((same, 0), else_=1), "due_at": clock(), "tries": 0, "deaths": 0, "error": None,
         },
     )  # fmt: skip
     tx.execute(taken)
@@ -99,7 +99,7 @@ def parked(tx: Tx) -> int:
 
 def unpark(tx: Tx, *subject_ids: str) -> None:
     """An operator lets parked jobs try again."""
-    tx.execute(update(Job).where(Job.subject_id.in_(subject_ids)).values(due_at=clock(), tries=0, error=None, deadline_at=None))
+    tx.execute(update(Job).where(Job.subject_id.in_(subject_ids)).values(due_at=clock(), tries=0, deaths=0, error=None, deadline_at=None))
     wake(tx, TOPIC)
 
 
@@ -121,9 +121,10 @@ def claim(tx: Tx, known: Sequence[tuple[str, int]], lease_seconds: float) -> Cla
         .values(
             fence=Job.fence + 1, tries=Job.tries + 1, lease_until=clock() + _interval(lease_seconds),
             due_at=clock() + backoff * text("interval '1 second'"),
+            deaths=Job.deaths + case((Job.lease_until.is_(None), 0), else_=1),
         )
         .returning(
-            Job.id, Job.kind, Job.subject_id, Job.step, Job.data, Job.fence, Job.tries, Job.lease_until,
+            Job.id, Job.kind, Job.subject_id, Job.step, Job.data, Job.fence, Job.tries, Job.deaths, Job.lease_until,
             func.coalesce(Job.deadline_at <= clock(), False).label("overdue"),
             func.coalesce(func.extract("epoch", text("(data->>'wait_out')::timestamptz") - clock()), 0).label("wait_out_seconds"),
             Job.actor, Job.project_id, Job.request_id,
@@ -135,7 +136,7 @@ def claim(tx: Tx, known: Sequence[tuple[str, int]], lease_seconds: float) -> Cla
 
 def move(tx: Tx, job_id: str, fence: int, **values: Any) -> bool:
     """Change the job if it is still this claim's; False: overtaken."""
-    result = tx.execute(update(Job).where(Job.id == job_id, Job.fence == fence).values(**values))
+    result = tx.execute(update(Job).where(Job.id == job_id, Job.fence == fence).values(deaths=0, **values))
     return bool(cast("CursorResult[Any]", result).rowcount)
 
 

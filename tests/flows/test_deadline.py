@@ -18,13 +18,13 @@ from tests.flows.toy_scenarios import Thing
 
 @pytest.fixture
 def overdue(db):
-    """Runs one step of a job whose deadline passed while nobody was there; the subject, and the jobs left."""
+    """Runs one step of a job whose deadline passed while nobody was there, or after `early` steps; the subject, and the jobs left."""
     engine = create_engine(db.engine.url)
     Base.metadata.create_all(engine, tables=[Thing.__table__])
     engine.dispose()
     steps = SteppingClock(db)
 
-    def run(step, at_deadline="fail", deaths=()):
+    def run(step, at_deadline="fail", deaths=(), early=0):
         flow = Flow("test.late", Thing, deadline=timedelta(minutes=1), at_deadline=at_deadline)
         flow.steps["start"] = step
         with db.transaction() as tx:
@@ -32,6 +32,9 @@ def overdue(db):
             tx.add(thing)
             tx.flush()
             jobs.enqueue(tx, flow, thing.id)
+        for n in range(early):
+            assert Kernel(db, [flow], Engines()).run_one()
+            steps.jump(2**n + 1)
         steps.jump(3600)
         for _ in range(10):
             try:
@@ -86,3 +89,17 @@ def test_a_step_that_ends_its_worker_each_time_is_given_up(overdue, db, at_deadl
     assert begun == [1, 2, 3]
     assert (thing.fault is None, [job.due_at for job in left]) == ((False, []) if at_deadline == "fail" else (True, [None]))
     assert db.run(queue.parked) == len(left)
+
+
+def test_what_only_failed_before_its_deadline_is_tried_once_more(overdue):
+    """The engine was away, and is back when the deadline has passed: no worker died of it."""
+    begun = []
+
+    def step(run):
+        begun.append(run.tries)
+        if len(begun) < 6:
+            raise OSError("the engine is away")
+        return Done()
+
+    thing, left = overdue(step, early=5)
+    assert (len(begun), thing.fault, left) == (6, None, [])
