@@ -32,6 +32,7 @@ stop_postgres
 end_processes
 release_namespaces
 group_remove
+[ ! -d "$S" ] || find "$S" -mindepth 1 -maxdepth 1 ! -name .devstack -exec rm -rf --one-file-system {} +   # the mark goes last
 rm -rf --one-file-system "$S"
 rm -f /dev/shm/controller_wolke-*   # oslo.messaging counts its reply queues there
 echo "nothing of $S is left; the caches stay in $WOLKE_CACHE"
