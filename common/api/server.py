@@ -17,6 +17,7 @@ from cheroot import server as cheroot
 from cheroot import wsgi
 
 from common.api.wire import HEAD_BYTES, HEAD_SECONDS, SEND_SECONDS, STREAM_SECONDS, Body, Wire
+from common.clock import Deadline
 from common.config import CONF
 from common.errors import ServiceUnavailable
 
@@ -53,6 +54,11 @@ class _Request(cheroot.HTTPRequest):
 
     held = False
     rfile: Any
+
+    def parse_request(self) -> None:
+        """Parse the head, which is here: for none of it a thread waits."""
+        self.conn.rfile.deadline = Deadline(0)
+        super().parse_request()
 
     def read_request_headers(self) -> bool:
         """Refuse also what two readers could frame differently."""

@@ -12,6 +12,8 @@ import time
 from common.clock import Deadline
 
 HEAD_BYTES = 64 << 10
+# cheroot reads a head in pieces of this size, and counts them after.
+_HEAD_PIECE = 256
 # Overall, for a request line with its headers, and for a body that is no stream.
 HEAD_SECONDS = BODY_SECONDS = 10.0
 # For 256 KiB of an answer, and of a stream either way.
@@ -56,7 +58,7 @@ class Wire:
 
     def _has_head(self) -> bool:
         start, self._looked = max(0, self._looked - 2), len(self._buffer)
-        if self._looked <= HEAD_BYTES and not _HEAD_END.search(self._buffer, start):
+        if self._looked < HEAD_BYTES + _HEAD_PIECE and not _HEAD_END.search(self._buffer, start):
             return False
         self.begun = None
         return True

@@ -137,6 +137,15 @@ def head(method: str, path: str = "/", **headers: object) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+@contextlib.contextmanager
+def connection() -> Iterator[tuple[Any, socket.socket]]:
+    """A connection that no server looks after, and its client's end."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(SECONDS)
+        yield serving._Connection(Server(refuse, "image")._server, ours), theirs
+
+
 def within(seen: Callable[[], bool]) -> None:
     """Wait until it is so."""
     end = time.monotonic() + SECONDS
@@ -179,6 +188,26 @@ def test_a_head_has_a_size(start: Any) -> None:
         peer = reach(large)
         assert peer.hear()[0] in (413, 414)
         assert peer.ended()
+
+
+def test_one_that_is_too_large_gets_a_thread_when_it_can_be_told_so() -> None:
+    with connection() as (conn, peer):
+        peer.sendall(b"G" * (wire.HEAD_BYTES + 1))
+        assert not any(conn.rfile.gather() for _ in range(100))
+        peer.sendall(b"G" * 255)
+        assert conn.rfile.gather()
+        conn.communicate()
+        assert b" 414 " in peer.recv(100)
+
+
+def test_for_a_head_no_thread_waits() -> None:
+    with connection() as (conn, peer):
+        peer.sendall(b"GET / HTTP/1.1\r\n")
+        assert not conn.rfile.gather()
+        begun = time.monotonic()
+        conn.communicate()
+        assert time.monotonic() - begun < serving.SEND_SECONDS / 2
+        assert b" 408 " in peer.recv(100)
 
 
 def test_kept_connections_hold_no_thread_and_stay(start: Any) -> None:
