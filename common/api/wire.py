@@ -108,7 +108,8 @@ class Body:
     """The body of a request, as `wsgi.input`: of `length` bytes, or chunked without one. No more of it is held than was asked for."""
 
     def __init__(self, wire: Wire, length: int | None) -> None:
-        self._wire, self._left, self._chunked, self._begun = wire, length or 0, length is None, False
+        self._wire, self._left, self._chunked = wire, length or 0, length is None
+        self._begun = self._in_chunk = False
         self.seconds: float | None = BODY_SECONDS
         self.ended, self.broken = length == 0, False
 
@@ -156,13 +157,13 @@ class Body:
         return piece
 
     def _next_chunk(self) -> None:
-        if self._begun and self._wire.readline(2) != b"\r\n":
+        if self._in_chunk and self._wire.readline(2) != b"\r\n":
             raise ValueError("a chunk has not the size that it says")
         line = self._wire.readline(_LINE)
         form = _CHUNK.fullmatch(line)
         if form is None:
             raise ValueError(f"{line[:32]!r} is not the size of a chunk")
-        self._left = int(form[1], 16)
+        self._left, self._in_chunk = int(form[1], 16), True
         if self._left:
             return
         for _ in range(_MOST_TRAILERS):

@@ -305,6 +305,25 @@ def test_one_that_does_not_come_is_not_waited_for(start: Any, monkeypatch: pytes
     assert peer.ended()
 
 
+@pytest.mark.parametrize("read_before", [0, 1, 5])
+def test_a_chunked_one_passes_by_to_its_end(read_before: int) -> None:
+    with connection() as (conn, peer):
+        peer.sendall(b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n" + GET)
+        body = wire.Body(conn.rfile, None)
+        assert len(body.read(read_before)) == read_before
+        body.drain(SECONDS)
+        assert body.ended
+        assert conn.rfile.read1(len(GET)) == GET
+
+
+def test_who_sends_a_large_chunked_body_hears_why_nobody_reads_it(start: Any) -> None:
+    peer, piece = start(refuse)(head("PUT", Transfer_Encoding="chunked")), b"10000\r\n%s\r\n" % bytes(1 << 16)
+    for _ in range(128):
+        peer.say(piece)
+    peer.say(b"0\r\n\r\n")
+    assert peer.hear()[0] == 401
+
+
 def test_a_chunked_body_that_nobody_reads_becomes_no_request(start: Any) -> None:
     inner = head("DELETE")
     peer = start(refuse)(head("POST", Transfer_Encoding="chunked") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner) + inner)
