@@ -16,7 +16,7 @@ from typing import Any
 from cheroot import server as cheroot
 from cheroot import wsgi
 
-from common.api.wire import HEAD_BYTES, HEAD_SECONDS, SEND_SECONDS, STREAM_SECONDS, Body, Wire
+from common.api.wire import HEAD_BYTES, HEAD_SECONDS, SEND_SECONDS, STREAM_SECONDS, Body, Wire, read_fields
 from common.clock import Deadline
 from common.config import CONF
 from common.errors import ServiceUnavailable
@@ -52,6 +52,7 @@ def hold_stream(environ: dict[str, Any]) -> None:
 class _Request(cheroot.HTTPRequest):
     """One request. What is left of its body never becomes the next one."""
 
+    header_reader = staticmethod(read_fields)
     held = False
     rfile: Any
 
@@ -65,7 +66,10 @@ class _Request(cheroot.HTTPRequest):
         if not super().read_request_headers():  # type: ignore[no-untyped-call]
             return False
         length, coding = self.inheaders.get(b"Content-Length"), self.inheaders.get(b"Transfer-Encoding")
-        if (length is not None and not length.isdigit()) or (coding is not None and (length is not None or not self.chunked_read)):
+        framed = length is None or length.isdigit()
+        if coding is not None:
+            framed = length is None and self.chunked_read and coding.lower() == b"chunked"
+        if not framed:
             self.simple_response("400 Bad Request", "Malformed Content-Length or Transfer-Encoding Header.")
             return False
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+from typing import Any
 
 from common.clock import Deadline
 
@@ -22,7 +23,29 @@ SEND_SECONDS, STREAM_SECONDS = 10.0, 120.0
 DRAIN_BYTES = 64 << 20
 _PIECE, _LINE, _MOST_TRAILERS = 256 << 10, 4096, 64
 _HEAD_END = re.compile(rb"\n\r?\n")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)\r\n")
+# Fields by which a request is framed and addressed, and those that are lists; of any other the last counts.
+_ONCE = (b"Content-Length", b"Transfer-Encoding", b"Host")
+_LISTS = (b"Accept", b"Connection", b"If-Match")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
+
+
+def read_fields(lines: Any, fields: dict[bytes, bytes]) -> None:
+    """Fill `fields` with the header that `lines` has next. Those with an underscore, which WSGI confuses with a hyphen, are dropped.
+
+    Raises ValueError for what two readers could understand differently.
+    """
+    while (line := lines.readline()) != b"\r\n":
+        form = _FIELD.fullmatch(line)
+        if form is None:
+            raise ValueError("Malformed header line.")
+        name, value = form[1].title(), form[2].strip()
+        if name in fields and name in _ONCE:
+            raise ValueError(f"Repeated {name.decode()} header.")
+        if name in fields and name in _LISTS:
+            value = fields[name] + b", " + value
+        if b"_" not in name:
+            fields[name] = value
 
 
 class Wire:

@@ -275,6 +275,28 @@ def test_a_body_that_two_readers_could_frame_differently_is_refused(start: Any, 
     assert peer.ended()
 
 
+@pytest.mark.parametrize("lines", [
+    b"Content-Length: 2\r\nContent-Length: 2", b"Content-Length: 5\r\n 2", b"Content-Length : 2", b"Content-Length: 2\0", b": 2", b"Content-Length",
+    b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", b"Transfer-Encoding: chunked, chunked", b"Transfer-Encoding: ,chunked",
+    b"Content-Length: 2\r\nTransfer-Encoding : chunked", b"Content-Length: 2\r\nX: y\r\n\tz", b"Content-Length: 2\r\nX: y\rZ: z", b"Host: y",
+])  # fmt: skip
+def test_so_is_a_header_that_they_could_read_differently(start: Any, lines: bytes) -> None:
+    peer = start(read)(b"POST / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    assert peer.hear()[0] == 400
+    assert peer.ended()
+
+
+def test_an_underscore_is_no_hyphen(start: Any) -> None:
+    def names(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "3")])
+        return [str(environ.get("HTTP_X_A"))[:3].encode()]
+
+    peer = start(names)(
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: yes\r\nX_A: no!\r\nTransfer_Encoding: chunked\r\nContent_Length: 9\r\n\r\n" + GET
+    )
+    assert [peer.hear()[2] for _ in range(2)] == [b"yes", b"Non"]
+
+
 # Bodies
 
 
