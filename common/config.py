@@ -31,7 +31,10 @@ API = [
     cfg.IntOpt("threads", default=8, min=1, help="Requests that one service of one process serves at a time."),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Rows that one page of a list holds at the most."),
     cfg.BoolOpt(
-        "enable_proxy_headers_parsing", default=False, help="Believe Forwarded and X-Forwarded-*; only behind a proxy that sets them."
+        "enable_proxy_headers_parsing",
+        default=False,
+        help="Believe X-Forwarded-Proto, -Host and -Prefix, and the last address of X-Forwarded-For; "
+        "only behind a proxy that sets them all. Forwarded is never believed.",
     ),
     cfg.PortOpt("metrics_port", default=0, help="Port of 127.0.0.1 with /metrics for processes that serve no API; 0 is none."),
 ]

@@ -28,9 +28,10 @@ def base_url(http: falcon.Request) -> str:
     """Scheme and host by which the client reached the service: its proxy's word, where the option says that there is one."""
     if not CONF.api.enable_proxy_headers_parsing:
         return http.prefix
-    scheme, host = (value.split(",")[0].strip() for value in (http.forwarded_scheme, http.forwarded_host))
-    before = (http.get_header("X-Forwarded-Prefix") or "").strip("/")
-    return f"{scheme}://{host}{'/' if before else ''}{before}{http.root_path}"
+    told = (("Proto", http.scheme), ("Host", http.netloc), ("Prefix", ""))
+    scheme, host, before = ((http.get_header(f"X-Forwarded-{name}") or own).split(",")[0].strip() for name, own in told)
+    before = before.strip("/")
+    return f"{scheme.lower()}://{host}{'/' if before else ''}{before}{http.root_path}"
 
 
 class Query:
@@ -117,8 +118,8 @@ class Request:
     @property
     def source(self) -> str:
         """Whom the request comes from, as the socket or a trusted proxy knows: of the names in its header the last, which no client forges."""
-        route = self.http.access_route if CONF.api.enable_proxy_headers_parsing else []
-        return route[-2] if len(route) > 1 else self.http.remote_addr
+        told = self.http.get_header("X-Forwarded-For") if CONF.api.enable_proxy_headers_parsing else None
+        return (told or "").split(",")[-1].strip() or self.http.remote_addr
 
     def header(self, name: str) -> str | None:
         """A request header."""

@@ -210,7 +210,10 @@ PROXIED = [
         {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "cloud.example, inner", "X-Forwarded-Prefix": "/compute/"},
         "https://cloud.example/compute",
     ),
-    ({"Forwarded": 'for=10.0.0.9;proto=https;host="cloud.example:8774"'}, "https://cloud.example:8774"),
+    (
+        {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "cloud.example:8774", "Forwarded": "for=10.0.0.9;proto=http;host=evil.example"},
+        "https://cloud.example:8774",
+    ),
     ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "[fd00::1]:8774"}, "https://[fd00::1]:8774"),
 ]
 
@@ -235,6 +238,10 @@ def test_without_a_proxy_nobody_s_word_counts(api, headers):
 def test_behind_a_proxy_the_source_is_whom_the_proxy_saw(api, behind_a_proxy):
     assert api.get("/source", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"}) == {"source": "192.0.2.7"}
     assert api.get("/source") == {"source": "127.0.0.1"}
+    for forged in ("for=1.1.1.1", 'for="1.1.1.1:x"'):
+        assert api.get("/source", headers={"X-Forwarded-For": "192.0.2.7", "Forwarded": forged}) == {"source": "192.0.2.7"}
+        assert api.get("/source", headers={"Forwarded": forged}) == {"source": "127.0.0.1"}
+    assert api.get("/source", headers={"X-Forwarded-For": "6.6.6.6, 127.0.0.1"}) == {"source": "127.0.0.1"}
 
 
 def test_without_a_proxy_the_source_is_the_socket_s(api):
