@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,7 +19,7 @@ import libvirt
 from compute.agent.document import Disk, Server
 from compute.agent.domain_xml import NAMESPACE, Builder, mark_element, read_disks, read_foreign_disks, read_mark
 from compute.agent.limits import Limits
-from compute.agent.observed import Domain, Mark, ObservedDisk, Power
+from compute.agent.observed import Domain, Mark, ObservedDisk, Power, Seen
 from compute.agent.ports import EngineAway, EngineError
 
 LOG = logging.getLogger(__name__)
@@ -82,24 +82,26 @@ class LibvirtHypervisor:
     def on_change(self, callback: Callable[[str | None], None]) -> None:
         self._callback = callback
 
-    def domains(self) -> Mapping[str, Domain]:
+    def domains(self) -> Seen:
         with self._engine() as conn:
             handles = {handle.UUIDString(): handle for handle in conn.listAllDomains()}
-            with self._lock:
-                now = time.monotonic()
-                if now >= self._refresh_at or now < self._sure_at:
-                    self._facts, self._refresh_at = {}, now + REFRESH_S
-                dirty, self._dirty = self._dirty, set()
-                known = {key: fact for key, fact in self._facts.items() if key in handles and key not in dirty}
+            known = self._still_known(handles.keys())
             for key in handles.keys() - known.keys():
                 known[key] = self._read(handles[key])
             with self._lock:
                 self._facts = known
-            return {key: fact for key, fact in known.items() if isinstance(fact, Domain)}
+        ours = {key: fact for key, fact in known.items() if isinstance(fact, Domain)}
+        return Seen(ours, {key: fact for key, fact in known.items() if isinstance(fact, str)})
 
-    def foreign(self) -> Mapping[str, str]:
+    def _still_known(self, present: Collection[str]) -> dict[str, Domain | str | None]:
+        """The facts that no event and no age has undone; the others stay unknown even if reading them fails."""
         with self._lock:
-            return {key: fact for key, fact in self._facts.items() if isinstance(fact, str)}
+            now = time.monotonic()
+            if now >= self._refresh_at or now < self._sure_at:
+                self._facts, self._refresh_at = {}, now + REFRESH_S
+            self._facts = {key: fact for key, fact in self._facts.items() if key in present and key not in self._dirty}
+            self._dirty = set()
+            return dict(self._facts)
 
     def define(self, server: Server, mark: Mark) -> None:
         with self._engine(server.id) as conn:

@@ -9,7 +9,7 @@ from typing import Any
 
 from compute.agent.document import Disk, Network, Nic, Server
 from compute.agent.limits import Limits
-from compute.agent.observed import Domain, Mark, ObservedDisk, Power, Tap
+from compute.agent.observed import Domain, Mark, ObservedDisk, Power, Seen, Tap
 from compute.agent.ports import EngineAway, EngineError
 
 
@@ -51,14 +51,11 @@ class MemoryHypervisor:
     def on_change(self, callback: Callable[[str | None], None]) -> None:
         self._callback = callback
 
-    def domains(self) -> Mapping[str, Domain]:
+    def domains(self) -> Seen:
         self._check("domains")
         with self._lock:
-            return {key: self._domain(machine) for key, machine in self.machines.items() if key not in self.strangers}
-
-    def foreign(self) -> Mapping[str, str]:
-        with self._lock:
-            return dict(self.strangers)
+            ours = {key: self._domain(machine) for key, machine in self.machines.items() if key not in self.strangers}
+            return Seen(ours, dict(self.strangers))
 
     def define(self, server: Server, mark: Mark) -> None:
         self._check("define")

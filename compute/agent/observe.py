@@ -119,8 +119,8 @@ def observe(host: Host, ledger: Ledger, desired: Document, shutdown_s: float) ->
     """
     _, busy = ledger.snapshot()
     domains = host.hypervisor.domains()
-    foreign = host.hypervisor.foreign()
-    seen = Observed(domains, host.switch.taps(), host.consoles.present(), host.namespaces.present(), foreign, {}, busy)
+    taps, consoles, namespaces = host.switch.taps(), host.consoles.present(), host.namespaces.present()
+    seen = Observed(domains.ours, taps, consoles, namespaces, domains.foreign, {}, busy)
     ledger.settle(desired, seen, shutdown_s)
     asked, _ = ledger.snapshot()
     return replace(seen, asked=asked)

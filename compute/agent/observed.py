@@ -78,6 +78,14 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """The domains of one look: `ours` by server id, and of those without our mark the names, by UUID. What is in neither is not there."""
+
+    ours: Mapping[str, Domain]
+    foreign: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Tap:
     """A tap that we made; `port_id` is the iface-id under which OVS has it, empty when it is not plugged."""
 

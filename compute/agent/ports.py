@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from compute.agent.document import Disk, Network, Nic, Server
 from compute.agent.limits import Limits
-from compute.agent.observed import Domain, Mark, Tap
+from compute.agent.observed import Mark, Seen, Tap
 
 
 class EngineError(Exception):
@@ -32,11 +32,8 @@ class Hypervisor(Protocol):
     def on_change(self, callback: Callable[[str | None], None]) -> None:
         """`callback(server id)` after a domain changed, None for all; called from another thread, must not block."""
 
-    def domains(self) -> Mapping[str, Domain]:
-        """Every domain of ours by server id. Raises EngineAway."""
-
-    def foreign(self) -> Mapping[str, str]:
-        """Names of the domains that were not ours at the last `domains()`, by UUID."""
+    def domains(self) -> Seen:
+        """Every domain, told in one answer: one that loses its mark is never missing from both halves. Raises EngineAway."""
 
     def define(self, server: Server, mark: Mark) -> None:
         """Write the configuration of a domain without QEMU, new or anew."""

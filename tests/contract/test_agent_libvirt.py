@@ -131,7 +131,7 @@ class LibvirtBench:
             self.other.lookupByName(name).undefine()
         self.other.close()
         for server_id in self.made:
-            if server_id in self.hypervisor.domains():
+            if server_id in self.hypervisor.domains().ours:
                 self.hypervisor.destroy(server_id)
                 self.hypervisor.undefine(server_id)
 
@@ -159,7 +159,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
 
 def seen(bench: Bench, server_id: str) -> Domain:
-    return bench.hypervisor.domains()[server_id]
+    return bench.hypervisor.domains().ours[server_id]
 
 
 def run(bench: Bench, wanted: Server) -> str:
@@ -172,7 +172,7 @@ def run(bench: Bench, wanted: Server) -> str:
 def test_a_domain_is_defined_started_held_and_resumed_each_step_repeated_safely(bench: Bench) -> None:
     wanted = bench.server("data")
     hypervisor = bench.hypervisor
-    assert wanted.id not in hypervisor.domains()
+    assert wanted.id not in hypervisor.domains().ours
     hypervisor.define(wanted, MARK)
     hypervisor.define(wanted, MARK)
     assert (seen(bench, wanted.id).power, seen(bench, wanted.id).mark) == (Power.OFF, MARK)
@@ -191,7 +191,7 @@ def test_a_domain_is_defined_started_held_and_resumed_each_step_repeated_safely(
     assert seen(bench, wanted.id).mark == started
     hypervisor.undefine(wanted.id)
     hypervisor.undefine(wanted.id)
-    assert wanted.id not in hypervisor.domains()
+    assert wanted.id not in hypervisor.domains().ours
 
 
 def test_a_disk_is_plugged_limited_and_let_go_by_a_running_guest(bench: Bench) -> None:
@@ -222,13 +222,14 @@ def test_what_others_made_is_named_and_not_taken_for_ours(bench: Bench) -> None:
     name = f"stranger-{uuid.uuid4()}"
     bench.stranger(name)
     bench.plug_stranger(server_id, "vdz")
-    wait_for(lambda: name in (bench.hypervisor.domains(), bench.hypervisor.foreign())[1].values())
+    wait_for(lambda: name in bench.hypervisor.domains().foreign.values())
     wait_for(lambda: seen(bench, server_id).foreign_disks == {"vdz"})
     assert list(seen(bench, server_id).disks) == ["root"]
-    assert not {server_id, f"wolke-{server_id}"} & {*bench.hypervisor.foreign(), *bench.hypervisor.foreign().values()}
+    foreign = bench.hypervisor.domains().foreign
+    assert not {server_id, f"wolke-{server_id}"} & {*foreign, *foreign.values()}
     bench.strip(server_id)
-    wait_for(lambda: server_id not in bench.hypervisor.domains())
-    assert bench.hypervisor.foreign()[server_id] == f"wolke-{server_id}"
+    wait_for(lambda: bench.hypervisor.domains().foreign.get(server_id) == f"wolke-{server_id}")
+    assert server_id not in bench.hypervisor.domains().ours
 
 
 def test_a_guest_that_obeys_the_power_button_is_off_by_guest(bench: Bench) -> None:

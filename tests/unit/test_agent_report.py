@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from compute.agent.observed import Domain, Power
+from compute.agent.observed import Power, Seen
 from compute.agent.plan import Attach, Destroy, Detach
 from compute.agent.report import MOST_UNKNOWN
 from compute.agent.signing import canonical
@@ -62,7 +61,7 @@ def test_what_ends_while_the_host_is_looked_at_counts_as_under_way(monkeypatch: 
     world.wish(server(desired="absent"))
     look = world.hypervisor.domains
 
-    def ends_meanwhile() -> Mapping[str, Domain]:
+    def ends_meanwhile() -> Seen:
         seen = look()
         world.ledger.give_back(SERVER)
         return seen
