@@ -14,7 +14,7 @@ from common.rbd_memory import Memory
 from image.models import Image
 from tests.flows.gate import Scenario
 from volume.engine.store import VolumeStore
-from volume.flows import snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend
+from volume.flows import sizes, snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend
 from volume.models import Snapshot, Volume, VolumeType
 from volume.names import GIB, POOL, snapshot_name, volume_name
 from volume.service.status import status_of_snapshot, status_of_volume
@@ -159,6 +159,50 @@ class ExtendRefused(Extend):
         assert (self.volume(db).fault or {})["code"] == 413
 
 
+class ExtendUnnoted(ExtendRefused):
+    """A volume has grown, the worker died before it was noted, and now the store refuses."""
+
+    name = "volume.extend:unnoted"
+
+    def begin(self, db: Database) -> str:
+        self.store.ensure_volume(self.volume_id, 2 * GIB, 1)
+        with db.transaction() as tx:
+            self.add(tx, observed_generation=1, observed_gib=1)
+            self.grow(tx, 3)
+        return self.volume_id
+
+    def check_failed(self, db: Database) -> None:
+        """Nobody could learn the size; the sweep does."""
+        sizes.recheck(db, self.store)
+        self.check_kept(db)
+
+    def check_kept(self, db: Database) -> None:
+        volume = self.volume(db)
+        assert status_of_volume(volume, None) == "error_extending"
+        assert (volume.size_gib, volume.observed_gib, self.store.size(self.volume_id)) == (2, 2, 2 * GIB)
+
+
+class ExtendLost(ExtendRefused):
+    """The data of a volume is gone."""
+
+    name = "volume.extend:lost"
+
+    def begin(self, db: Database) -> str:
+        with db.transaction() as tx:
+            self.add(tx, observed_generation=1, observed_gib=1)
+            self.grow(tx, 2)
+        return self.volume_id
+
+    def check(self, db: Database) -> None:
+        volume = self.volume(db)
+        assert status_of_volume(volume, None) == "error"
+        assert (volume.size_gib, volume.observed_gib) == (1, 0)
+
+    def check_failed(self, db: Database) -> None:
+        sizes.recheck(db, self.store)
+        self.check(db)
+
+
 class Delete(Create):
     """A volume is deleted with a leftover beside it."""
 
@@ -286,4 +330,4 @@ class SnapshotDelete(Create):
 
 
 # The empty volume, the plain delete and the snapshot's are parts of these.
-SCENARIOS = [CreateFromImage, Extend, ExtendRefused, CascadingDelete, SnapshotCreate, SnapshotDelete]
+SCENARIOS = [CreateFromImage, Extend, ExtendRefused, ExtendUnnoted, ExtendLost, CascadingDelete, SnapshotCreate, SnapshotDelete]

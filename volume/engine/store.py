@@ -33,16 +33,17 @@ class VolumeStore:
             self._grow(partial, size)
         make_whole(self.blocks, self.pool, partial, name)
 
-    def ensure_size(self, volume_id: str, size: int) -> None:
-        """Grow a volume to `size` bytes; it never shrinks. Raises StoreNotFound."""
-        self._grow(volume_name(volume_id), size)
+    def ensure_size(self, volume_id: str, size: int) -> int:
+        """Grow a volume to `size` bytes; it never shrinks. Returns the bytes that it then has. Raises StoreNotFound."""
+        return self._grow(volume_name(volume_id), size)
 
-    def _grow(self, name: str, size: int) -> None:
+    def _grow(self, name: str, size: int) -> int:
         info = self.blocks.info(self.pool, name)
         if info is None:
             raise StoreNotFound(f"{self.pool}/{name}: not found")
         if info.size < size:
             self.blocks.resize(self.pool, name, size)
+        return max(info.size, size)
 
     def size(self, volume_id: str) -> int | None:
         """Size in bytes; None where the volume is not."""

@@ -11,7 +11,7 @@ from common.jobs.flow import Commit
 from common.rbd import SnapshotName, StoreBusy, StoreFull, StoreNotFound
 from image import public as image_public
 from volume.engine import store_of
-from volume.flows.sizes import sized
+from volume.flows import sizes
 from volume.models import Snapshot, Volume
 from volume.names import GIB
 
@@ -38,7 +38,7 @@ def start(run: Run[Volume]) -> Outcome | Commit:
         return Fail(413, "There is not enough room for the volume.")
     except StoreBusy:
         return Wait(IMAGE_SECONDS, "what an earlier attempt left is still open")
-    return sized(run, volume.size_gib)
+    return sizes.noted(run, volume.size_gib * GIB, Done())
 
 
 def _source(run: Run[Volume], volume: Volume) -> SnapshotName | Outcome | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from common.jobs import Done, Fail, Flow, Outcome, Run
 from common.jobs.flow import Commit
-from common.rbd import StoreFull
+from common.rbd import StoreFull, StoreNotFound
 from volume.engine import store_of
 from volume.flows import sizes
 from volume.models import Volume
@@ -22,8 +22,11 @@ def start(run: Run[Volume]) -> Outcome | Commit:
     volume = run.subject
     if volume is None or volume.desired == "absent":
         return Done()
+    store = store_of(run)
     try:
-        store_of(run).ensure_size(volume.id, volume.size_gib * GIB)
-    except StoreFull:
-        return Fail(413, "There is not enough room for the volume.")
-    return sizes.sized(run, volume.size_gib)
+        size = store.ensure_size(volume.id, volume.size_gib * GIB)
+    except StoreNotFound:
+        return sizes.noted(run, None, Fail(404, "The volume's data is gone."))
+    except StoreFull:  # of an earlier try it may have grown
+        return sizes.noted(run, store.size(volume.id), Fail(413, "There is not enough room for the volume."))
+    return sizes.noted(run, size, Done())

@@ -208,6 +208,8 @@ def extend(tx: Tx, actor: Actor, volume_id: str, size_gib: int) -> None:
             f"extended: {size_gib})."
         )
     quotas.check(tx, project_id, gigabytes=size_gib - volume.size_gib, volume_size=size_gib)
+    if volume.settled and volume.fault is None:  # what is at rest has its size; a worker of an older release did not note it
+        volume.observed_gib = volume.size_gib
     volume.size_gib, volume.label, volume.fault = size_gib, None, None
     volume.touch()
     jobs.enqueue(tx, volume_extend.FLOW, volume.id, actor=actor.user_id, project_id=project_id)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
-from common.db import Database
-from common.rbd import BlockStore, StoreFull
+from common.db import Database, clock
+from common.errors import BadRequest
+from common.models import Job
+from common.rbd import BlockStore, StoreError, StoreFull, StoreUnavailable
 from common.rbd_memory import Memory
 from tests.support.api import PROJECT, Client, actor
 from tests.support.volume import SERVER, action, make, shown
 from tests.support.work import run_jobs
 from volume import public
-from volume.flows import snapshot_delete
+from volume.engine.store import VolumeStore
+from volume.flows import sizes, snapshot_delete
+from volume.models import Volume
+from volume.names import GIB
 
 
 def full(pool: str, name: str, size: int) -> None:
@@ -56,6 +63,110 @@ def test_a_volume_whose_extend_failed_can_be_attached(
     assert shown(api, volume_id)["status"] == "in-use"
     db.run(lambda tx: public.detached(tx, view.id))
     assert shown(api, volume_id)["status"] == "available"
+
+
+def silent(*_: object) -> None:
+    raise StoreUnavailable("the cluster does not answer")
+
+
+@pytest.fixture
+def give_up(db: Database, blocks: Memory, work: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """The deadline of every job passes while the store is silent."""
+
+    def pass_deadlines() -> None:
+        db.run(lambda tx: tx.execute(update(Job).values(deadline_at=clock() - timedelta(seconds=1))))
+        with monkeypatch.context() as patch:
+            patch.setattr(blocks, "info", silent)
+            assert work() == 0
+
+    return pass_deadlines
+
+
+def test_a_volume_that_grew_unseen_is_shown_as_it_is_once_the_store_answers(
+    api: Client, db: Database, blocks: Memory, work: Callable[[], int], give_up: Callable[[], None]
+) -> None:
+    volume_id, other_id = make(api)["id"], make(api)["id"]
+    work()
+    for grown in (volume_id, other_id):
+        action(api, grown, "os-extend", new_size=3)
+    store = VolumeStore(blocks)
+    store.ensure_size(volume_id, 3 * GIB)  # by a worker that died
+    give_up()
+    assert [(shown(api, grown)["status"], shown(api, grown)["size"]) for grown in (volume_id, other_id)] == [("error_extending", 1)] * 2
+    sizes.recheck(db, store)
+    assert [(shown(api, grown)["status"], shown(api, grown)["size"]) for grown in (volume_id, other_id)] == [
+        ("error_extending", 3), ("error_extending", 1),
+    ]  # fmt: skip
+    assert api.get(f"/v3/os-quota-sets/{PROJECT}?usage=true")["quota_set"]["gigabytes"]["in_use"] == 4
+
+
+def test_a_wish_that_comes_while_sizes_are_asked_for_stays(
+    api: Client, db: Database, blocks: Memory, work: Callable[[], int], give_up: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume_id = make(api)["id"]
+    work()
+    action(api, volume_id, "os-extend", new_size=3)
+    give_up()
+    store = VolumeStore(blocks)
+
+    def wished_meanwhile(_id: str) -> int:
+        action(api, volume_id, "os-extend", new_size=2)
+        return GIB
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "size", wished_meanwhile)
+        sizes.recheck(db, store)
+    assert work() == 0
+    assert (shown(api, volume_id)["status"], shown(api, volume_id)["size"]) == ("available", 2)
+
+
+def test_one_size_that_cannot_be_had_does_not_hold_up_the_others(
+    api: Client, db: Database, blocks: Memory, work: Callable[[], int], give_up: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = sorted(make(api)["id"] for _ in range(2))
+    work()
+    for volume_id in made:
+        action(api, volume_id, "os-extend", new_size=3)
+    give_up()
+    store, asked = VolumeStore(blocks), []
+
+    def broken(volume_id: str) -> int:
+        asked.append(volume_id)
+        raise (StoreUnavailable if len(asked) > 2 else StoreError)(f"{volume_id}: broken")
+
+    monkeypatch.setattr(store, "size", broken)
+    sizes.recheck(db, store)
+    assert asked == made
+    with pytest.raises(StoreUnavailable):
+        sizes.recheck(db, store)
+    assert len(asked) == 3, "a silent store is asked once"
+
+
+def test_a_volume_whose_data_is_gone_is_not_attached(api: Client, db: Database, blocks: Memory, work: Callable[[], int]) -> None:
+    volume_id = make(api)["id"]
+    work()
+    VolumeStore(blocks).ensure_gone(volume_id)
+    action(api, volume_id, "os-extend", new_size=3)
+    assert work() == 0
+    assert (shown(api, volume_id)["status"], shown(api, volume_id)["size"]) == ("error", 1)
+    with pytest.raises(BadRequest, match="currently error"):
+        db.run(lambda tx: public.attach(tx, actor(), volume_id, SERVER, device="vdb", mountpoint="/dev/vdb"))
+    action(api, volume_id, "os-extend", ok=400, new_size=4)
+    api.delete(f"/v3/volumes/{volume_id}", ok=202)
+    assert work() == 0
+    api.get(f"/v3/volumes/{volume_id}", ok=404)
+
+
+@pytest.mark.parametrize("noted", [0, 1])
+def test_a_volume_of_an_older_release_goes_back_to_the_size_that_it_had(
+    api: Client, db: Database, work: Callable[[], int], give_up: Callable[[], None], noted: int
+) -> None:
+    volume_id = make(api, size=2)["id"]
+    work()
+    db.run(lambda tx: tx.execute(update(Volume).values(observed_gib=noted)))  # it made or grew it, and noted nothing
+    action(api, volume_id, "os-extend", new_size=3)
+    give_up()
+    assert (shown(api, volume_id)["status"], shown(api, volume_id)["size"]) == ("error_extending", 2)
 
 
 def test_a_volume_that_was_never_made_is_no_less_broken_for_its_label(
