@@ -27,6 +27,8 @@ FIRST_FD = 3
 IDLE_SECONDS, MOST_CONNECTIONS, MOST_WAITING = 120, 256, 256
 # Seconds for the rest of a body that nobody reads, when a stream has room for it; else 1.
 DRAIN_SECONDS = 10.0
+# Seconds that requests in hand have when the server stops.
+STOP_SECONDS = 20
 _STREAM = "wolke.stream"
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -113,6 +115,10 @@ class _Connection(cheroot.HTTPConnection):
         wire = Wire(sock)
         super().__init__(server, sock, lambda *_: wire)
 
+    def communicate(self) -> bool:
+        """Serve the next request, unless it is too late for that. Whether the connection stays."""
+        return not self.server.late and super().communicate()  # type: ignore[no-untyped-call]
+
 
 class _Gateway(wsgi.Gateway_10):
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
@@ -125,6 +131,7 @@ class _Server(wsgi.Server):
 
     ConnectionClass = _Connection
     given: socket.socket | None = None
+    late = False
     streams: threading.Semaphore
     _connections: Any
 
@@ -159,6 +166,23 @@ class _Server(wsgi.Server):
         with contextlib.suppress(OSError):
             conn.close()
 
+    def stop(self) -> None:
+        """Take no more requests; finish those in hand, and hang up on their clients when it takes too long."""
+        timer = threading.Timer(self.shutdown_timeout, self._hang_up, [list(self.requests._threads)])
+        timer.daemon = True
+        timer.start()
+        try:
+            super().stop()
+        finally:
+            timer.cancel()
+
+    def _hang_up(self, workers: list[Any]) -> None:
+        self.late = True
+        for conn in (worker.conn for worker in workers):
+            if conn is not None:
+                with contextlib.suppress(OSError):
+                    conn.socket.shutdown(socket.SHUT_RDWR)
+
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Into our log; a client that went away is no error."""
         LOG.log(logging.DEBUG if level <= logging.INFO else logging.WARNING, "%s", msg, exc_info=traceback)
@@ -172,7 +196,7 @@ class Server:
         self.name, self.failed, threads = name, False, CONF.api.threads + waiting
         where = (CONF.api.bind, getattr(CONF.api, f"{name}_port"))
         self._server = made = _Server(
-            where, app, numthreads=threads, max=threads, request_queue_size=256, timeout=IDLE_SECONDS, shutdown_timeout=20,
+            where, app, numthreads=threads, max=threads, request_queue_size=256, timeout=IDLE_SECONDS, shutdown_timeout=STOP_SECONDS,
         )  # fmt: skip
         made.given, made.gateway, made.server_name = given, _Gateway, "wolke"
         made.streams, made.keep_alive_conn_limit, made.max_request_header_size = threading.Semaphore(max(1, threads // 2)), MOST_CONNECTIONS, HEAD_BYTES  # fmt: skip
@@ -188,5 +212,5 @@ class Server:
             self.failed = True
 
     def stop(self) -> None:
-        """Take no more requests; finish those in hand."""
+        """Take no more requests; finish those in hand, hanging up after STOP_SECONDS."""
         self._server.stop()

@@ -8,14 +8,17 @@ import threading
 from collections.abc import Sequence
 
 from common.api.app import build
-from common.api.server import Server, handed_over
+from common.api.server import STOP_SECONDS, Server, handed_over
 from common.api.service import Service
 from common.auth import Authenticator
+from common.clock import Deadline
 from common.cmd import SERVICES, process, room
 from common.config import CONF
 from common.db import Database
 
 LOG = logging.getLogger(__name__)
+# Seconds in which all servers stop; what then is left ends with the process.
+LAST_SECONDS = STOP_SECONDS + 5
 
 
 def prepare(names: Sequence[str], db: Database) -> list[Service]:
@@ -62,9 +65,17 @@ def _serve(servers: list[Server], stop: threading.Event) -> int:
     while not stop.wait(1.0):
         if any(server.failed for server in servers):
             return 1
-    for server in servers:
-        server.stop()
+    _stop(servers)
     return 0
+
+
+def _stop(servers: list[Server]) -> None:
+    """Stop all of them at once."""
+    threads, deadline = [threading.Thread(target=server.stop, daemon=True) for server in servers], Deadline(LAST_SECONDS)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(deadline.left())
 
 
 if __name__ == "__main__":

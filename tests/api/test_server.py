@@ -19,6 +19,7 @@ from common.api import app as kit
 from common.api import server as serving
 from common.api import wire
 from common.api.server import Server
+from common.cmd import api as command
 from common.config import CONF
 from common.db import Database
 from common.rbd_memory import Memory
@@ -484,3 +485,83 @@ def test_a_client_that_goes_away_is_no_error(api: Client, images: Any, caplog: p
     down.close(abruptly=True)
     images.stop()
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+# The end
+
+
+def test_who_reads_slowly_does_not_keep_a_server_that_stops(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "STOP_SECONDS", 1)
+    begun = threading.Semaphore(0)
+
+    def large(environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] != "PUT":
+            return refuse(environ, start_response)
+        begun.release()
+        serving.hold_stream(environ)
+        start_response("200 OK", [("Content-Length", str(1 << 30))])
+        return (bytes(1 << 18) for _ in range(1 << 12))
+
+    reach = start(large, waiting=THREADS)
+    peers = [reach(head("PUT")) for _ in range(THREADS)]
+    for _ in peers:
+        assert begun.acquire(timeout=SECONDS)
+    stopping = threading.Thread(target=reach.stop, daemon=True)
+    stopping.start()
+    stopping.join(SECONDS / 4)
+    assert not stopping.is_alive()
+
+
+def test_a_request_in_hand_is_finished_before_a_server_stops(start: Any) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(environ: Any, start_response: Any) -> list[bytes]:
+        if environ["REQUEST_METHOD"] == "PUT":
+            begun.set()
+            go.wait(SECONDS)
+        return refuse(environ, start_response)
+
+    reach = start(wait)
+    peer = reach(head("PUT"))
+    assert begun.wait(SECONDS)
+    stopping = threading.Thread(target=reach.stop, daemon=True)
+    stopping.start()
+    within(lambda: reach.listener.fileno() < 0)
+    go.set()
+    assert peer.hear()[2] == b"PU"
+    stopping.join(SECONDS)
+    assert not stopping.is_alive()
+
+
+class _Served:
+    """A server that only stops."""
+
+    name, where, failed, stopped = "x", ("", 0), False, False
+
+    def __init__(self, wait: Callable[[float], object]) -> None:
+        self._wait = wait
+
+    def run(self) -> None:
+        """Serve nothing."""
+
+    def stop(self) -> None:
+        self._wait(SECONDS)
+        self.stopped = True
+
+
+def test_all_servers_of_a_process_stop_at_once() -> None:
+    stop, together = threading.Event(), threading.Barrier(2)
+    servers: list[Any] = [_Served(together.wait) for _ in range(2)]
+    stop.set()
+    assert command._serve(servers, stop) == 0
+    assert all(server.stopped for server in servers)
+
+
+def test_none_of_them_keeps_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "LAST_SECONDS", 0.1)
+    stop, never = threading.Event(), threading.Event()
+    servers: list[Any] = [_Served(never.wait), _Served(lambda _: None)]
+    stop.set()
+    assert command._serve(servers, stop) == 0
+    assert [server.stopped for server in servers] == [False, True]
+    never.set()
