@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 FIRST_FD = 3
 # Seconds that a connection may be idle; connections without a thread, and requests that wait for one, at the most.
 IDLE_SECONDS, MOST_CONNECTIONS, MOST_WAITING = 120, 256, 256
-# Seconds for the rest of a body that nobody reads, when a stream has room for it; else 1.
+# Seconds for the rest of a body that nobody reads, when there is room for one more stream and a thread besides; else 1.
 DRAIN_SECONDS = 10.0
 # Seconds that requests in hand have when the server stops.
 STOP_SECONDS = 20
@@ -99,7 +99,7 @@ class _Request(cheroot.HTTPRequest):
 
     def _pass_by(self) -> None:
         if not self.rfile.ended and not self.rfile.broken:
-            self.rfile.drain(DRAIN_SECONDS if self.hold() else 1.0)
+            self.rfile.drain(DRAIN_SECONDS if self.server.numthreads > 1 and self.hold() else 1.0)
         self.close_connection = self.close_connection or not self.rfile.ended
 
     def send_headers(self) -> None:

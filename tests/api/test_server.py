@@ -328,6 +328,16 @@ def test_one_that_does_not_come_is_not_waited_for(start: Any, monkeypatch: pytes
     assert peer.ended()
 
 
+def test_an_only_thread_waits_less_for_it(start: Any) -> None:
+    CONF.set_override("threads", 1, group="api")
+    reach = start(refuse)
+    peer = reach(head("PUT", Content_Length=100))
+    assert peer.hear()[0] == 401
+    other = reach(GET)
+    other.socket.settimeout(SECONDS / 4)
+    assert other.hear()[0] == 401
+
+
 @pytest.mark.parametrize("read_before", [0, 1, 5])
 def test_a_chunked_one_passes_by_to_its_end(read_before: int) -> None:
     with connection() as (conn, peer):
@@ -491,7 +501,7 @@ def test_a_client_that_goes_away_is_no_error(api: Client, images: Any, caplog: p
 
 
 def test_who_reads_slowly_does_not_keep_a_server_that_stops(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "STOP_SECONDS", 1)
+    monkeypatch.setattr(serving, "STOP_SECONDS", 0.2)
     begun = threading.Semaphore(0)
 
     def large(environ: Any, start_response: Any) -> Any:
