@@ -85,6 +85,7 @@ def start() -> Iterator[Callable[..., Callable[..., Peer]]]:
     def start_(app: Any, *, waiting: int = 0) -> Callable[..., Peer]:
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         servers.append(Server(app, "image", listener, waiting=waiting))
+        servers[-1]._server.expiration_interval = 0.02  # for so long a server that stops may still look at its sockets
         threading.Thread(target=servers[-1].run, daemon=True).start()
 
         def reach(said: bytes = b"") -> Peer:
