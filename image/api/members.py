@@ -36,10 +36,10 @@ def show(request: Request) -> dict[str, Any]:
 
 @operation(
     "PUT", "/images/{image_id}/members/{member_id}", action="image:member:update",
-    body=obj({"status": {"type": "string"}}, required=("status",)), answer=MEMBER,
+    body=obj({"status": {"type": "string"}, "member": ID}, required=("status",)), answer=MEMBER,
 )  # fmt: skip
 def update(request: Request) -> dict[str, Any]:
-    """Accept or reject a shared image."""
+    """Accept or reject a shared image. Clients name the member in the body too; the path says who it is."""
     path, status = request.path, request.body["status"]
     return request.run(lambda tx: member_view(members.update(tx, request.actor, path["image_id"], path["member_id"], status)))
 

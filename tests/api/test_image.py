@@ -313,6 +313,10 @@ def test_sharing(api: Client) -> None:
     other("PUT", f"{path}/{OTHER_PROJECT}", {"status": "maybe"}, ok=400)
     assert other.put(f"{path}/{OTHER_PROJECT}", {"status": "accepted"}, ok=200)["status"] == "accepted"
     assert len(other.get("/v2/images")["images"]) == 1
+    as_the_cli = {"member": OTHER_PROJECT, "status": "rejected"}  # what `image set --reject` sends
+    assert other.put(f"{path}/{OTHER_PROJECT}", as_the_cli, ok=200)["status"] == "rejected"
+    assert other.get("/v2/images")["images"] == []
+    other.put(f"{path}/{OTHER_PROJECT}", {**as_the_cli, "status": "accepted"}, ok=200)
     assert len(other.get("/v2/images?visibility=shared")["images"]) == 1
     other.delete(f"{path}/{OTHER_PROJECT}", ok=403)
     assert [m["member_id"] for m in api.get(path)["members"]] == [OTHER_PROJECT]
