@@ -24,7 +24,7 @@ CREATE = shapes.obj(
     {
         **_FIELDS,
         **kit.OWNER,
-        "mtu": {"type": ["integer", "null"], "minimum": 68, "maximum": 65535},
+        "mtu": {"anyOf": [{"type": "null"}, shapes.integer(68, 65535)]},
         "provider:network_type": shapes.OPTIONAL_TEXT,
         "provider:physical_network": shapes.OPTIONAL_TEXT,
         "provider:segmentation_id": {"type": ["integer", "null"]},

@@ -12,7 +12,8 @@ from common.errors import Forbidden
 from network.service import quota as service
 
 LIMIT: shapes.Shape = shapes.integer(-1)
-UPDATE = shapes.wrapped("quota", shapes.obj({**dict.fromkeys(service.DEFAULTS, LIMIT), "force": shapes.LOOSE_BOOLEAN}))
+FLAGS = dict.fromkeys(("force", "check_limit"), shapes.LOOSE_BOOLEAN)
+UPDATE = shapes.wrapped("quota", shapes.obj({**dict.fromkeys(service.DEFAULTS, LIMIT), **FLAGS}))
 
 
 def _project(request: Request) -> str:
@@ -61,13 +62,13 @@ def show_details(request: Request) -> Any:
 
 @operation("PUT", "/quotas/{quota_project}", action="network:quota:update", body=UPDATE)
 def update(request: Request) -> Any:
-    """Set limits; -1 is none."""
-    project_id = request.path["quota_project"]
-    values = {name: int(limit) for name, limit in request.body["quota"].items() if name in service.DEFAULTS}
+    """Set limits; -1 is none. With `check_limit` none may be less than what is used."""
+    project_id, body = request.path["quota_project"], request.body["quota"]
+    values = {name: int(limit) for name, limit in body.items() if name in service.DEFAULTS}
 
     def write(tx: Tx) -> Any:
         lock_projects(tx, project_id)
-        return service.change(tx, project_id, values)
+        return service.change(tx, project_id, values, check=shapes.truth(body.get("check_limit", False)))
 
     return {"quota": request.run(write)}
 

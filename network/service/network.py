@@ -57,7 +57,7 @@ def create(tx: Tx, actor: Actor, body: Mapping[str, Any]) -> Network:
     project = owner(actor, body)
     quota.claim(tx, project, "network")
     kind, physical, largest = _provider(tx, body)
-    mtu = body.get("mtu") or largest
+    mtu = int(body.get("mtu") or largest)
     if mtu > largest:
         raise errors.invalid(f"Requested MTU is too big, maximum is {largest}")
     row = Network(

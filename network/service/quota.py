@@ -11,6 +11,7 @@ from common.db import Tx, lock_projects
 from common.errors import OverQuota
 from common.models import Quota
 from network.models import OWNER_METADATA, PRESENT, FloatingIp, Network, Owned, Port, Router, SecurityGroup, SecurityGroupRule, Subnet
+from network.service import errors
 
 SERVICE = "network"
 UNLIMITED = -1
@@ -57,9 +58,11 @@ def claim(tx: Tx, project_id: str, resource: str, count: int = 1) -> None:
         raise OverQuota(f"Quota exceeded for resources: ['{resource}'].", type="OverQuota")
 
 
-def change(tx: Tx, project_id: str, values: Mapping[str, int]) -> dict[str, int]:
-    """Set limits; those not named stay."""
+def change(tx: Tx, project_id: str, values: Mapping[str, int], *, check: bool = False) -> dict[str, int]:
+    """Set limits; those not named stay. Raises BadRequest where `check` is asked for and a limit is less than what is used."""
     for resource, limit in values.items():
+        if check and limit != UNLIMITED and (has := used(tx, project_id, resource)) > limit:
+            raise errors.bad(f"Quota limit {limit} for {resource} must be greater than or equal to already used {has}")
         row = insert(Quota).values(project_id=project_id, service=SERVICE, resource=resource, hard_limit=limit)
         keys = [Quota.project_id, Quota.service, Quota.resource]
         tx.execute(row.on_conflict_do_update(index_elements=keys, set_={"hard_limit": limit}))

@@ -76,7 +76,9 @@ def test_provider_networks(w):
     w.error("POST", "/v2.0/networks", {"network": flat}, 409, "FlatNetworkInUse", w.admin)
     w.error("POST", "/v2.0/networks", {"network": {**flat, "provider:physical_network": "no"}}, 400, "InvalidInput", w.admin)
     w.error("POST", "/v2.0/networks", {"network": {"provider:network_type": "vlan"}}, 400, "InvalidInput", w.admin)
-    w.error("POST", "/v2.0/networks", {"network": {"mtu": 9000}}, 400, "InvalidInput")
+    for mtu in (9000, "9000"):
+        w.error("POST", "/v2.0/networks", {"network": {"mtu": mtu}}, 400, "InvalidInput")
+    assert w.network(mtu="1400")["mtu"] == 1400  # the CLI sends text
 
 
 @pytest.mark.parametrize(
@@ -318,6 +320,11 @@ def test_extensions_and_quotas(w):
     assert "['network']" in w.error("POST", "/v2.0/networks", {"network": {}}, 409, "OverQuota")
     assert w.api.get(f"/v2.0/quotas/{PROJECT}/details")["quota"]["network"] == {"limit": 1, "used": 1, "reserved": 0}
     assert w.admin.get("/v2.0/quotas")["quotas"][0]["project_id"] == PROJECT
+    checked = {"network": "0", "port": 7, "check_limit": True}  # what `quota set` sends unless it is told to force
+    assert "0 for network" in w.error("PUT", f"/v2.0/quotas/{PROJECT}", {"quota": checked}, 400, "BadRequest", w.admin)
+    assert w.api.get(f"/v2.0/quotas/{PROJECT}")["quota"]["port"] == -1
+    for fits in ({"network": 1, "check_limit": True}, {"network": -1, "check_limit": True}, {"network": 0, "force": True}):
+        assert w.admin.put(f"/v2.0/quotas/{PROJECT}", {"quota": fits}, ok=200)["quota"]["network"] == fits["network"]
     w.admin.delete(f"/v2.0/quotas/{PROJECT}")
     assert w.api.get(f"/v2.0/quotas/{PROJECT}")["quota"] == w.api.get(f"/v2.0/quotas/{PROJECT}/default")["quota"]
 
