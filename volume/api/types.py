@@ -8,7 +8,8 @@ from common.api.operation import operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
 from common.api.shapes import LOOSE_BOOLEAN, NAME, OPTIONAL_TEXT, array, obj, truth, wrapped
-from volume.api.shapes import META, TYPE, meta, type_view
+from common.errors import BadRequest
+from volume.api.shapes import META, META_VALUE, TYPE, meta, type_view
 from volume.service import listing, types
 
 PUBLIC = "os-volume-type-access:is_public"
@@ -16,8 +17,11 @@ CREATE = wrapped(
     "volume_type", obj({"name": NAME, "description": OPTIONAL_TEXT, "extra_specs": META, PUBLIC: LOOSE_BOOLEAN}, required=("name",))
 )
 UPDATE = wrapped(
-    "volume_type", obj({"name": {**NAME, "type": ["string", "null"]}, "description": OPTIONAL_TEXT, "is_public": LOOSE_BOOLEAN})
+    "volume_type",
+    obj({"name": {**NAME, "type": ["string", "null"]}, "description": OPTIONAL_TEXT, "is_public": LOOSE_BOOLEAN, PUBLIC: LOOSE_BOOLEAN}),
 )
+SPEC = "/types/{type_id}/extra_specs/{key}"
+ITEM = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": META_VALUE}
 SPECS = wrapped("extra_specs", {**META, "type": "object"})
 ANSWER = wrapped("volume_type", TYPE)
 
@@ -57,10 +61,11 @@ def create(request: Request) -> dict[str, Any]:
 
 @operation("PUT", "/types/{type_id}", action="volume:type:update", body=UPDATE, answer=ANSWER)
 def update(request: Request) -> dict[str, Any]:
-    """Change a type."""
+    """Change a type. Whether it is public has two names: the reference's, and the one that answers and the SDK have."""
     body = dict(request.body["volume_type"])
-    if "is_public" in body:
-        body["is_public"] = truth(body["is_public"])
+    for name in (PUBLIC, "is_public"):
+        if name in body:
+            body["is_public"] = truth(body.pop(name))
     return {"volume_type": type_view(request, request.run(lambda tx: types.update(tx, request.path["type_id"], body)))}
 
 
@@ -82,3 +87,33 @@ def set_extra_specs(request: Request) -> dict[str, Any]:
     given = meta(request.body["extra_specs"])
     request.run(lambda tx: types.set_extra_specs(tx, request.path["type_id"], given))
     return {"extra_specs": given}
+
+
+@operation("GET", SPEC, action="volume:type:extra_specs")
+def extra_spec(request: Request) -> dict[str, Any]:
+    """One extra spec."""
+    type_id, key = request.path["type_id"], request.path["key"]
+    return {key: request.read(lambda tx: types.extra_spec(tx, request.actor, type_id, key))}
+
+
+@operation("PUT", SPEC, action="volume:type:update", body=ITEM)
+def set_extra_spec(request: Request) -> dict[str, Any]:
+    """Set one extra spec."""
+    type_id, key, given = request.path["type_id"], request.path["key"], meta(request.body)
+    if key not in given:
+        raise BadRequest(f"Request body and URI mismatch: the body does not hold the key {key!r}.")
+    request.run(lambda tx: types.set_extra_specs(tx, type_id, given))
+    return dict(given)
+
+
+@operation("DELETE", SPEC, action="volume:type:update", status=202)
+def remove_extra_spec(request: Request) -> None:
+    """Remove one extra spec."""
+    request.run(lambda tx: types.remove_extra_spec(tx, request.path["type_id"], request.path["key"]))
+
+
+@operation("GET", "/types/{type_id}/encryption", action="volume:type:show")
+def encryption(request: Request) -> dict[str, Any]:
+    """How volumes of this type are encrypted: empty, as of every type that is not."""
+    request.read(lambda tx: types.get(tx, request.actor, request.path["type_id"]))
+    return {}

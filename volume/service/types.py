@@ -73,6 +73,18 @@ def set_extra_specs(tx: Tx, type_id: str, specs: Mapping[str, Any]) -> VolumeTyp
     return found
 
 
+def extra_spec(tx: Tx, actor: Actor, type_id: str, key: str) -> str:
+    """The value of one extra spec. Raises NotFound."""
+    return _spec(get(tx, actor, type_id), key)
+
+
+def remove_extra_spec(tx: Tx, type_id: str, key: str) -> None:
+    """Take one extra spec from the type. Raises NotFound."""
+    found = _locked(tx, type_id)
+    _spec(found, key)
+    found.extra_specs = {name: value for name, value in found.extra_specs.items() if name != key}
+
+
 def delete(tx: Tx, type_id: str) -> None:
     """Remove a type. Raises NotFound, and BadRequest while it is the default or a volume is of it."""
     found = _locked(tx, type_id)
@@ -89,3 +101,9 @@ def _locked(tx: Tx, type_id: str) -> VolumeType:
     if found is None:
         raise NotFound(f"Volume type {type_id} could not be found.")
     return found
+
+
+def _spec(found: VolumeType, key: str) -> str:
+    if key not in found.extra_specs:
+        raise NotFound(f"Volume Type {found.id} has no extra specs with key {key}.")
+    return str(found.extra_specs[key])

@@ -334,10 +334,35 @@ def test_types(api: Client, work: Callable[[], int]) -> None:
     admin.put(f"/v3/types/{gold['id']}", {"volume_type": {"name": "h"}}, ok=409)
     assert admin.post(f"/v3/types/{gold['id']}/extra_specs", {"extra_specs": {"c": "d"}}, ok=200) == {"extra_specs": {"c": "d"}}
     assert api.get(f"/v3/types/{gold['id']}/extra_specs") == {"extra_specs": {"a": "b", "c": "d"}}
+    assert api.get(f"/v3/types/{gold['id']}/encryption") == {}
     admin.delete(f"/v3/types/{gold['id']}", ok=400)
     admin.delete(f"/v3/types/{default['id']}", ok=400)
     admin.delete(f"/v3/types/{hidden['id']}", ok=202)
     admin.delete(f"/v3/types/{uuid.uuid4()}", ok=404)
+
+
+def test_a_type_is_hidden_and_shown_by_either_name(api: Client) -> None:
+    admin = api.as_("admin")
+    path = f"/v3/types/{admin.post('/v3/types', {'volume_type': {'name': 'gold'}}, ok=200)['volume_type']['id']}"
+    for name, value in (("os-volume-type-access:is_public", False), ("is_public", True), ("os-volume-type-access:is_public", "true")):
+        assert admin.put(path, {"volume_type": {name: value}}, ok=200)["volume_type"]["is_public"] == (value is not False)
+        api.get(path, ok=404 if value is False else 200)
+    api.get(f"/v3/types/{uuid.uuid4()}/encryption", ok=404)
+
+
+def test_one_extra_spec_of_a_type(api: Client) -> None:
+    admin = api.as_("admin")
+    made = admin.post("/v3/types", {"volume_type": {"name": "gold", "extra_specs": {"a": "b"}}}, ok=200)["volume_type"]
+    path = f"/v3/types/{made['id']}/extra_specs"
+    assert admin.put(f"{path}/c:d", {"c:d": 1}, ok=200) == {"c:d": "1"}
+    assert api.get(f"{path}/c:d") == {"c:d": "1"}
+    assert "'c'" in admin("PUT", f"{path}/c", {"x": "y"}, ok=400).text
+    admin.delete(f"{path}/a", ok=202)
+    assert api.get(path) == {"extra_specs": {"c:d": "1"}}
+    assert "key a" in admin("DELETE", f"{path}/a", ok=404).text
+    api.get(f"{path}/a", ok=404)
+    api.delete(f"{path}/c:d", ok=403)
+    admin.delete(f"/v3/types/{uuid.uuid4()}/extra_specs/a", ok=404)
 
 
 def test_lists_are_filtered_sorted_and_paged(api: Client, db: Database, work: Callable[[], int]) -> None:
