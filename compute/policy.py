@@ -9,7 +9,7 @@ _READ = {
     "server:metadata:show": "Show an item of a server's metadata", "server:ips": "List a server's addresses",
     "server:actions:list": "List what was asked of a server", "server:actions:show": "Show one request",
     "server:volumes:list": "List a server's volumes", "server:volumes:show": "Show a server's volume",
-    "server:interfaces:list": "List a server's ports", "server:interfaces:show": "Show a server's port",
+    "server:groups:list": "List a server's security groups", "server:interfaces:list": "List a server's ports", "server:interfaces:show": "Show a server's port",
     "flavor:list": "List flavors", "flavor:show": "Show a flavor",
     "flavor:specs:list": "List a flavor's extra specs", "flavor:specs:show": "Show an extra spec", "zone:list": "List availability zones",
     "limits:show": "Show the project's limits", "quota:show": "Show the project's quota", "quota:defaults": "Show default quotas",
@@ -19,7 +19,8 @@ _WRITE = {
     "server:start": "Start a server", "server:stop": "Stop a server", "server:reboot": "Reboot a server", "server:lock": "Lock a server",
     "server:unlock": "Unlock a server", "server:metadata:write": "Change a server's metadata",
     "server:metadata:delete": "Delete an item of a server's metadata", "server:volumes:attach": "Attach a volume",
-    "server:volumes:detach": "Detach a volume", "server:console": "Read a server's console log",
+    "server:volumes:detach": "Detach a volume", "server:groups:add": "Add a security group to a server",
+    "server:groups:remove": "Remove a security group from a server", "server:console": "Read a server's console log",
 }  # fmt: skip
 _ADMIN = {
     "server:create:forced_host": "Choose the host of a new server", "server:list:all_projects": "List the servers of all projects",

@@ -13,8 +13,8 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from common.auth import Actor
 from common.db import Tx, wake
-from network.models import OWNER_METADATA, PRESENT, FixedIp, Network, Port
-from network.service import errors, plug, security_group
+from network.models import OWNER_METADATA, PRESENT, FixedIp, Network, Port, SecurityGroupRule
+from network.service import errors, membership, plug, security_group
 from network.service import network as networks
 from network.service import port as ports
 from network.service.visible import lock_mine, statement, visible_to
@@ -62,6 +62,29 @@ class PortView:
     def security_group_names(self) -> tuple[str, ...]:
         """Names of the port's groups."""
         return tuple(name for _, name in self.security_groups)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """What a security group lets in. None is any; for ICMP the ports are type and code. `remote_group`: name and project of the peers' group."""
+
+    id: str
+    ethertype: str
+    protocol: str | None
+    ports: tuple[int | None, int | None]
+    prefix: str | None
+    remote_group: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A security group, with its rules for what comes in."""
+
+    id: str
+    name: str
+    description: str
+    project_id: str
+    rules: tuple[RuleView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +292,31 @@ def network_of(tx: Tx, actor: Actor, network_id: str) -> NetworkView:
 def security_groups_by_name(tx: Tx, actor: Actor, names: Sequence[str]) -> list[str]:
     """Ids of the actor's groups, each given by name or id. Raises NotFound, Conflict (a name that several have)."""
     return security_group.by_name(tx, actor, names)
+
+
+def security_groups_of(tx: Tx, device_id: str) -> list[GroupView]:
+    """The groups that hold for any of the device's ports, oldest first."""
+    groups = membership.held(tx, _attached([device_id]))
+    remote = membership.names(tx, [rule.remote_group_id for group in groups for rule in group.rules if rule.remote_group_id])
+
+    def rule(row: SecurityGroupRule) -> RuleView:
+        ports = row.port_range_min, row.port_range_max
+        return RuleView(row.id, row.ethertype, row.protocol, ports, row.remote_ip_prefix, remote.get(row.remote_group_id or ""))
+
+    return [
+        GroupView(group.id, group.name, group.description, group.project_id, tuple(rule(row) for row in group.rules if row.direction == "ingress"))
+        for group in groups
+    ]  # fmt: skip
+
+
+def add_security_group(tx: Tx, actor: Actor, device_id: str, name: str) -> None:
+    """The actor's group of this name or id holds for the device's ports too; harmless when it does. Raises NotFound, Conflict (a name twice)."""
+    membership.join(tx, actor, _attached([device_id]), name)
+
+
+def remove_security_group(tx: Tx, actor: Actor, device_id: str, name: str) -> bool:
+    """The actor's group holds for none of the device's ports; whether it did for any. Raises NotFound, Conflict (a name twice)."""
+    return membership.leave(tx, actor, _attached([device_id]), name)
 
 
 def metadata_ports(tx: Tx, network_ids: Iterable[str]) -> dict[str, MetadataPort]:

@@ -10,12 +10,13 @@ from common.api.request import Request
 from common.api.shapes import integer, obj, wrapped
 from compute.api import views
 from compute.models import ServerAction
-from compute.service import actions, console, limits, power, servers
+from compute.service import actions, console, groups, limits, power, servers
 
 Json = dict[str, Any]
 PATH = "/servers/{server_id}/action"
 KINDS = ("SOFT", "HARD", "Soft", "Hard", "soft", "hard")
 NOTHING: Json = {}
+GROUP = obj({"name": shapes.NAME}, required=("name",))
 DETAILS = "compute:server:actions:details"
 LIMITS = obj(
     {"disk": shapes.NAME, **{name: {"anyOf": [{"type": "null"}, integer(0, limits.MOST)]} for name in limits.NAMES}}, required=("disk",)
@@ -54,6 +55,24 @@ def lock(request: Request) -> None:
 def unlock(request: Request) -> None:
     """Allow changes again."""
     request.run(lambda tx: power.unlock(tx, request.actor, request.path["server_id"]))
+
+
+@operation(
+    "POST", PATH, action="compute:server:groups:add", body_key="addSecurityGroup", body=wrapped("addSecurityGroup", GROUP), status=202
+)
+def add_security_group(request: Request) -> None:
+    """Let a security group hold for the server's ports too."""
+    name = request.body["addSecurityGroup"]["name"]
+    request.run(lambda tx: groups.add(tx, request.actor, request.path["server_id"], name))
+
+
+@operation(
+    "POST", PATH, action="compute:server:groups:remove", body_key="removeSecurityGroup", body=wrapped("removeSecurityGroup", GROUP), status=202
+)  # fmt: skip
+def remove_security_group(request: Request) -> None:
+    """Let a security group hold for the server's ports no longer."""
+    name = request.body["removeSecurityGroup"]["name"]
+    request.run(lambda tx: groups.remove(tx, request.actor, request.path["server_id"], name))
 
 
 @operation(

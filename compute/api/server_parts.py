@@ -1,4 +1,4 @@
-"""What hangs on a server: metadata, addresses, volumes, ports. Source: Nova's API reference."""
+"""What hangs on a server: metadata, addresses, volumes, ports, security groups. Source: Nova's API reference."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from common.api.request import Request
 from common.api.shapes import obj, wrapped
 from common.errors import BadRequest, NotFound
 from compute.api import views
-from compute.service import attachment, metadata, servers
+from compute.service import attachment, groups, metadata, servers
 from compute.service.servers import ServerView
+from network.public import GroupView, RuleView
 
 Json = dict[str, Any]
 META = "/servers/{server_id}/metadata"
@@ -148,4 +149,31 @@ def _interface(port: Any) -> Json:
     return {
         "port_id": port.id, "net_id": port.network_id, "mac_addr": port.mac, "port_state": "ACTIVE" if port.wired else "DOWN",
         "fixed_ips": [{"subnet_id": ip.subnet_id, "ip_address": ip.ip} for ip in port.fixed_ips],
+    }  # fmt: skip
+
+
+@operation("GET", "/servers/{server_id}/os-security-groups", action="compute:server:groups:list")
+def list_security_groups(request: Request) -> Json:
+    """The security groups of the server's ports, with what they let in."""
+    found = request.read(lambda tx: groups.of_server(tx, request.actor, request.path["server_id"]))
+    return {"security_groups": [_group(group) for group in found]}
+
+
+def _group(group: GroupView) -> Json:
+    return {
+        "id": group.id, "name": group.name, "description": group.description, "tenant_id": group.project_id,
+        "rules": [_rule(group, rule) for rule in group.rules],
+    }  # fmt: skip
+
+
+def _rule(group: GroupView, rule: RuleView) -> Json:
+    """A rule in the words of compute's API, where -1 is any type or code, and a protocol with ports has all of them."""
+    low, high = rule.ports
+    if rule.protocol and low is None:
+        low, high = (1, 65535) if rule.protocol in ("tcp", "udp") else (-1, -1)
+    everywhere = "::/0" if rule.ethertype == "IPv6" else "0.0.0.0/0"
+    remote = {"name": rule.remote_group[0], "tenant_id": rule.remote_group[1]} if rule.remote_group else {}
+    return {
+        "id": rule.id, "parent_group_id": group.id, "ip_protocol": rule.protocol, "from_port": low, "to_port": high, "group": remote,
+        "ip_range": {} if remote else {"cidr": rule.prefix or everywhere},
     }  # fmt: skip
