@@ -36,6 +36,7 @@ SERVER = obj(
         "max_count": integer(1, MOST_SERVERS), "return_reservation_id": shapes.LOOSE_BOOLEAN,
         "security_groups": array(obj({"name": shapes.TEXT}, required=("name",))),
         "user_data": {"type": ["string", "null"], "format": "base64", "maxLength": 65535},
+        "tags": array({}, maxItems=0),  # of 2.52, but Ansible sends none at every version
     },
     required=("name", "flavorRef"),
 )  # fmt: skip

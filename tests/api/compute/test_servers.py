@@ -137,6 +137,7 @@ def test_a_locked_server_is_left_alone(cloud: World) -> None:
         ({"accessIPv4": "::1"}, 400, "accessIPv4"),
         ({"accessIPv6": "notvalid"}, 400, "accessIPv6"),
         ({"colour": "red"}, 400, "colour"),
+        ({"tags": ["a"]}, 400, "tags"),
         ({"imageRef": ""}, 400, "Invalid imageRef provided."),
         ({"max_count": 11, "min_count": 11}, 403, "Quota exceeded for instances: Requested 11, but already used 0 of 10 instances"),
     ],
@@ -145,6 +146,11 @@ def test_what_cannot_be_is_refused_by_name(cloud: World, change: dict, status: i
     assert words in cloud.create(ok=status, **change)
     assert cloud.api.get("/v2.1/servers")["servers"] == []
     assert cloud.jobs() == []
+
+
+def test_no_tags_are_no_tags(cloud: World) -> None:
+    """Ansible's module sends `tags: []` whatever the microversion."""
+    assert cloud.create(tags=[])["id"]
 
 
 def test_hints_that_would_be_ignored_are_refused(cloud: World) -> None:
