@@ -25,7 +25,7 @@ _WRITE = {
 _ADMIN = {
     "server:create:forced_host": "Choose the host of a new server", "server:list:all_projects": "List the servers of all projects",
     "server:list:host": "Filter servers by host", "server:show:host_attributes": "See which host a server is on",
-    "server:show:fault_details": "See the details of a fault", "server:actions:details": "See the events of a request",
+    "server:show:fault_details": "See the details of a fault", "server:actions:details": "See the tracebacks of a request's events",
     "server:limits:show": "Show the limits of a server's disks", "server:limits:set": "Limit the disks of a server",
     "flavor:create": "Create a flavor", "flavor:delete": "Delete a flavor", "flavor:list:private": "List flavors that are not public",
     "flavor:specs:write": "Change extra specs", "flavor:specs:delete": "Delete an extra spec", "flavor:access:list": "List who may use a flavor",

@@ -127,17 +127,15 @@ def list_actions(request: Request) -> Json:
 
 @operation("GET", "/servers/{server_id}/os-instance-actions/{request_id}", action="compute:server:actions:show", guarded=(DETAILS,))
 def show_action(request: Request) -> Json:
-    """One request, with its events for administrators."""
+    """One request with its events, and for administrators their tracebacks. As from 2.51 on: the CLI asks every cloud for the events."""
 
     def read(tx: Any) -> ServerAction:
         server_id = servers.get(tx, request.actor, request.path["server_id"]).id
         return actions.get(tx, server_id, request.path["request_id"])
 
     row = request.read(read)
-    found = _action(row)
-    if request.may(DETAILS):
-        found["events"] = [_event(row)]
-    return {"instanceAction": found}
+    traceback = {"traceback": None} if request.may(DETAILS) else {}
+    return {"instanceAction": {**_action(row), "events": [{**_event(row), **traceback}]}}
 
 
 def _action(row: ServerAction) -> Json:
@@ -152,5 +150,5 @@ def _event(row: ServerAction) -> Json:
     result = ("Error" if row.message else "Success") if finished else None
     return {
         "event": f"compute_{row.action}", "start_time": views.precise(row.started_at), "finish_time": views.precise(row.finished_at),
-        "result": result, "traceback": None,
+        "result": result,
     }  # fmt: skip

@@ -324,8 +324,9 @@ def test_the_log_of_what_was_asked(cloud: World) -> None:
     assert [item["action"] for item in found] == ["stop", "create"]
     request_id = answer.headers["x-compute-request-id"]
     assert found[0]["request_id"] == request_id
-    assert "events" not in cloud.api.get(f"{path}/{request_id}")["instanceAction"]
-    assert cloud.admin.get(f"{path}/{request_id}")["instanceAction"]["events"][0]["result"] == "Success"
+    for by, traceback in ((cloud.api, False), (cloud.admin, True)):
+        (event,) = by.get(f"{path}/{request_id}")["instanceAction"]["events"]
+        assert (event["event"], event["result"], "traceback" in event) == ("compute_stop", "Success", traceback)
     cloud.api("GET", f"{path}/req-none", ok=404)
 
 
