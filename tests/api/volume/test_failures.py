@@ -27,15 +27,19 @@ def full(pool: str, name: str, size: int) -> None:
     raise StoreFull(f"{pool}/{name}: the pool is full")
 
 
-def test_a_volume_whose_extend_failed_can_be_extended_again(
-    api: Client, blocks: Memory, work: Callable[[], int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    volume_id = make(api)["id"]
+@pytest.fixture
+def volume_id(api: Client, blocks: Memory, work: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A volume of 1 GiB that should have grown to 3, but the pool was full."""
+    volume_id = str(make(api)["id"])
     work()
     with monkeypatch.context() as patch:
         patch.setattr(blocks, "resize", full)
         action(api, volume_id, "os-extend", new_size=3)
         work()
+    return volume_id
+
+
+def test_a_volume_whose_extend_failed_can_be_extended_again(api: Client, work: Callable[[], int], volume_id: str) -> None:
     found = shown(api, volume_id)
     assert (found["status"], found["size"]) == ("error_extending", 1)
     assert [v["id"] for v in api.get("/v3/volumes?status=error_extending")["volumes"]] == [volume_id]
@@ -48,15 +52,7 @@ def test_a_volume_whose_extend_failed_can_be_extended_again(
     assert (shown(api, volume_id)["status"], shown(api, volume_id)["size"]) == ("available", 2)
 
 
-def test_a_volume_whose_extend_failed_can_be_attached(
-    api: Client, db: Database, blocks: Memory, work: Callable[[], int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    volume_id = make(api)["id"]
-    work()
-    with monkeypatch.context() as patch:
-        patch.setattr(blocks, "resize", full)
-        action(api, volume_id, "os-extend", new_size=3)
-        work()
+def test_a_volume_whose_extend_failed_can_be_attached(api: Client, db: Database, volume_id: str) -> None:
     view = db.run(lambda tx: public.attach(tx, actor(), volume_id, SERVER, device="vdb", mountpoint="/dev/vdb"))
     assert (view.ready, view.failure, view.size_gib) == (True, None, 1)
     db.run(lambda tx: public.attached(tx, view.id, view.generation))
