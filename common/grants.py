@@ -1,13 +1,16 @@
 """What each kind of process may do in PostgreSQL. Applied after every upgrade, for the roles that exist; a test reads it back.
 
-Secrets of identity (hashes, private keys, credentials) are readable by `wolke_identity` alone.
+Secrets of identity (hashes, private keys, credentials, tokens that are asked for) are readable by `wolke_identity` alone.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-IDENTITY_SECRETS = ("password", "private_key", "credential")
+IDENTITY_SECRETS = (
+    "password", "private_key", "credential", "application_credential_secret", "consumer_secret", "request_token", "access_token_secret",
+    "domain_secret", "login_failure",
+)  # fmt: skip
 SCHEMAS = ("common", "identity", "image", "volume", "network", "compute")
 SERVICE_SCHEMAS = ("image", "volume", "network", "compute")
 

@@ -1,0 +1,89 @@
+"""Credentials of a user, and application credentials with what they may do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    Boolean,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.db import Base
+from identity.models.base import SCHEMA, Named, new_id, ref
+
+
+class Credential(Named, Base):
+    """A secret of a user in a form of its `type` (ec2, totp, cert, …). `blob` is encrypted; an ec2 one's id is the SHA-256 of its access key."""
+
+    __tablename__ = "credential"
+    __table_args__ = (Index(None, "user_id", "type"), {"schema": SCHEMA})
+
+    user_id: Mapped[str] = mapped_column(String(64), ref("user"))
+    project_id: Mapped[str | None] = mapped_column(String(64), ref("project"))
+    type: Mapped[str] = mapped_column(String(255))
+    blob: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("common.now()"))
+
+
+class AccessRule(Base):
+    """A request that an application credential may make: `path` of `service` (a type) by `method`."""
+
+    __tablename__ = "access_rule"
+    __table_args__ = (UniqueConstraint("user_id", "service", "path", "method"), {"schema": SCHEMA})
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(String(64), ref("user"))
+    service: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(String(512))
+    method: Mapped[str] = mapped_column(String(16))
+
+
+class ApplicationCredential(Base):
+    """What a user lets a program do in his name: some of his roles on one project. `restricted`: it makes no further credentials."""
+
+    __tablename__ = "application_credential"
+    __table_args__ = (UniqueConstraint("user_id", "name"), Index(None, "project_id"), {"schema": SCHEMA})
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None]
+    user_id: Mapped[str] = mapped_column(String(64), ref("user"))
+    project_id: Mapped[str] = mapped_column(String(64), ref("project"))
+    expires_at: Mapped[datetime | None]
+    restricted: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("common.now()"))
+
+
+class ApplicationCredentialSecret(Base):
+    """The hash of its secret: a fast one of a secret that we made, a slow one of a secret that somebody chose."""
+
+    __tablename__ = "application_credential_secret"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    application_credential_id: Mapped[str] = mapped_column(String(64), ref("application_credential"), primary_key=True)
+    hash: Mapped[str]
+
+
+class ApplicationCredentialRole(Base):
+    """A role that the credential gives, while its user has it."""
+
+    __tablename__ = "application_credential_role"
+    __table_args__ = (Index(None, "role_id"), {"schema": SCHEMA})
+
+    application_credential_id: Mapped[str] = mapped_column(String(64), ref("application_credential"), primary_key=True)
+    role_id: Mapped[str] = mapped_column(String(64), ref("role"), primary_key=True)
+
+
+class ApplicationCredentialAccessRule(Base):
+    """A rule that the credential has; one with none may make any request. A rule in use stays."""
+
+    __tablename__ = "application_credential_access_rule"
+    __table_args__ = (Index(None, "access_rule_id"), {"schema": SCHEMA})
+
+    application_credential_id: Mapped[str] = mapped_column(String(64), ref("application_credential"), primary_key=True)
+    access_rule_id: Mapped[str] = mapped_column(String(64), ref("access_rule", cascade=False), primary_key=True)
