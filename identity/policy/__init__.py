@@ -1,0 +1,8 @@
+"""Who may ask identity for what: one module a theme."""
+
+from __future__ import annotations
+
+from common.api.policy import Rule
+from identity.policy import catalog, people, role, token
+
+RULES: list[Rule] = [item for theme in (token, people, role, catalog) for item in theme.RULES]
