@@ -17,7 +17,7 @@ from common.auth import Actor
 from common.config import CONF
 from common.db import Database, Tx, lock_name
 from identity.models import DEFAULT_DOMAIN, Endpoint, Password, Project, Region, Role, Service, SigningKey, User
-from identity.service import catalog, grant, keys, project, role, user
+from identity.service import catalog, crypt, grant, keys, project, role, user
 from identity.service.grant import Place
 from identity.service.password import hash_password, verify_password
 
@@ -42,6 +42,7 @@ def bootstrap(db: Database, *, admin_password: str, region: str = "RegionOne", p
 
     Repeated, it makes what is missing, enables the admin with domain and project, and sets the password and the endpoints' URLs to what is given.
     """
+    crypt.make_keys()
     known = db.run(_hash_of_admin)
     secret = None if verify_password(admin_password, known) else hash_password(admin_password, CONF.identity.password_hash_rounds)
 

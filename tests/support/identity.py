@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,12 +45,15 @@ def by_token(token: str, scope: Any = None) -> dict[str, Any]:
 
 @contextmanager
 def cheap_hashes() -> Iterator[None]:
-    """bcrypt at its least cost."""
-    CONF.set_override("password_hash_rounds", ROUNDS, "identity")
-    try:
-        yield
-    finally:
-        CONF.clear_override("password_hash_rounds", "identity")
+    """bcrypt at its least cost, and keys for credentials in a folder that goes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        CONF.set_override("password_hash_rounds", ROUNDS, "identity")
+        CONF.set_override("credential_key_file", f"{folder}/credential-keys", "identity")
+        try:
+            yield
+        finally:
+            for option in ("password_hash_rounds", "credential_key_file"):
+                CONF.clear_override(option, "identity")
 
 
 class Cloud:

@@ -82,7 +82,7 @@ def test_a_check_outlives_a_restart_of_postgresql(postgres, as_role):
 
 def test_the_commands(postgres, name, tmp_path, capsys, monkeypatch):
     file = tmp_path / "wolke.conf"
-    file.write_text(f"[database]\nowner_connection = {postgres.url(name)}\n[identity]\npassword_hash_rounds = 4\n")
+    file.write_text(f"[DEFAULT]\nstate_path = {tmp_path}\n[database]\nowner_connection = {postgres.url(name)}\n[identity]\npassword_hash_rounds = 4\n")
     monkeypatch.setenv("WOLKE_ADMIN_PASSWORD", "from the environment")
     before = CONF.config_file
     try:
