@@ -1,4 +1,4 @@
-"""The tables of `common`: jobs, audit, leases, quotas, the epoch."""
+"""The tables of `common`: jobs, audit, idempotency keys, leases, quotas, the epoch."""
 
 from __future__ import annotations
 
@@ -54,6 +54,23 @@ class Audit(Base):
     user_id: Mapped[str | None] = mapped_column(String(64))
     project_id: Mapped[str | None] = mapped_column(String(64))
     path: Mapped[str]
+
+
+class IdempotencyKey(Base):
+    """A POST that was answered under a key of its client's: the answer, written in the change's own transaction. common/api/idempotency.py
+    gives the rules.
+
+    `id` is the hash of user, scope, route and key; `answer` is readable only with the key, which is not kept.
+    """
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"), {"schema": "common"})
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str]
+    answer: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Lease(Base):
