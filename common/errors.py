@@ -104,6 +104,12 @@ class RangeNotSatisfiable(ApiError):
     status, title, default_type = 416, "Requested Range Not Satisfiable", "RangeNotSatisfiable"
 
 
+class UnprocessableContent(ApiError):
+    """422: well-formed, and not what it says it is."""
+
+    status, title, default_type = 422, "Unprocessable Content", "UnprocessableContent"
+
+
 class TooManyRequests(ApiError):
     """429: come again after `Retry-After`."""
 

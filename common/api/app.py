@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import uuid
@@ -18,8 +17,10 @@ from falcon.routing import CompiledRouter
 from sqlalchemy.exc import OperationalError
 
 from common import errors, log, metrics
+from common.api import idempotency
+from common.api.answer import Rendered, render, send
 from common.api.body import dumps, read_json
-from common.api.operation import Answer, Operation
+from common.api.operation import Operation
 from common.api.refusal import refusal_of
 from common.api.request import Request, base_url
 from common.api.service import Service, VersionDocument
@@ -95,13 +96,20 @@ def serve_request(
             request = _checked(service, operations, http, request_id, parts)
             name = request.operation.action or request.operation.path
             with log.context(project_id=request.maybe_actor.project_id if request.maybe_actor else None):
-                answer = request.operation.handler(request)
-            _send(request, answer, response)
+                rendered = _answered(request)
+            request_id = rendered.request_id or request_id
+            send(rendered, response)
         except Exception as error:  # the outermost frame: whatever it is becomes an answer in the API's shape
             fail(service, http, response, error)
         finally:
             metrics.REQUESTS.labels(service.name, name, http.method, str(response.status)[:3]).observe(time.perf_counter() - started)
     _common_headers(service, http, response, request_id)
+
+
+def _answered(request: Request) -> Rendered:
+    """Call the handler, once for all requests that bring the same key."""
+    key = idempotency.key_of(request)
+    return render(request, request.operation.handler(request)) if key is None else idempotency.respond(request, key)
 
 
 def _checked(service: Service, operations: list[Operation], http: falcon.Request, request_id: str, parts: dict[str, str]) -> Request:
@@ -158,39 +166,6 @@ def _by_key(possible: list[Operation], body: object) -> Operation:
         if item.body_key == key:
             return item
     raise errors.BadRequest(f"There is no such action: {key}")
-
-
-def _send(request: Request, answer: Any, response: falcon.Response) -> None:
-    if not isinstance(answer, Answer):
-        answer = Answer(body=answer)
-    status = answer.status or request.operation.status
-    response.status = falcon.code_to_http_status(status)
-    for name, value in answer.headers.items():
-        response.set_header(name, value)
-    if answer.stream is not None:
-        response.stream = answer.stream
-        return
-    if answer.body is None:
-        if status != 204 and "Content-Type" not in answer.headers:
-            response.content_type = "application/json"
-        return
-    _check_answer(request, answer.body)
-    response.content_type = answer.headers.get("Content-Type", "application/json")
-    response.data = dumps(answer.body)
-
-
-CHECK_ANSWERS = False
-
-
-def _check_answer(request: Request, body: Any) -> None:
-    """In tests: an answer that is not of the declared shape is a fault of ours."""
-    if CHECK_ANSWERS and request.operation.answer is not None:
-        from common.api.shapes import Checker
-
-        try:
-            Checker(request.operation.answer)(json.loads(dumps(body)), what="answer")
-        except errors.BadRequest as error:
-            raise AssertionError(f"{request.operation.method} {request.operation.path}: {error.message}") from None
 
 
 def _refuse(service: Service, http: falcon.Request, response: falcon.Response, error: Exception) -> None:

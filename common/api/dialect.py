@@ -12,7 +12,7 @@ Body = dict[str, Any]
 
 NOVA_NAMES = {
     400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 406: "notAcceptable",
-    409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 416: "badRequest", 429: "overLimit", 500: "computeFault",
+    409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 416: "badRequest", 422: "unprocessableEntity", 429: "overLimit", 500: "computeFault",
     501: "notImplemented", 503: "serviceUnavailable",
 }  # fmt: skip
 

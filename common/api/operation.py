@@ -48,12 +48,19 @@ class Operation:
     query: Mapping[str, Checker]
     strict_query: bool
     answer: Shape | None
+    statuses: tuple[int, ...]
+    secret: bool
     minimum: Version
     maximum: Version
     token: bool
     raw: bool
     read_only: bool
     guarded: tuple[str, ...]
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether `Idempotency-Key` is heard: on a POST of somebody known, whose answer may be kept."""
+        return self.method == "POST" and self.token and not self.raw and not self.secret
 
     def covers(self, version: Version | None) -> bool:
         """Whether it exists at this microversion."""
@@ -72,29 +79,19 @@ class Operation:
 
 
 def operation(
-    method: str,
-    path: str,
-    *,
-    action: str | None,
-    status: int = 200,
-    body: Shape | None = None,
-    body_key: str | None = None,
-    query: Mapping[str, Shape] | None = None,
-    strict_query: bool = False,
-    answer: Shape | None = None,
-    minimum: Version = FIRST,
-    maximum: Version = LAST,
-    token: bool = True,
-    raw: bool = False,
-    read_only: bool | None = None,
-    guarded: tuple[str, ...] = (),
-) -> Callable[[Handler], Handler]:
+    method: str, path: str, *, action: str | None, status: int = 200, statuses: tuple[int, ...] = (), body: Shape | None = None,
+    body_key: str | None = None, query: Mapping[str, Shape] | None = None, strict_query: bool = False, answer: Shape | None = None,
+    secret: bool = False, minimum: Version = FIRST, maximum: Version = LAST, token: bool = True, raw: bool = False,
+    read_only: bool | None = None, guarded: tuple[str, ...] = (),
+) -> Callable[[Handler], Handler]:  # fmt: skip
     """Declare that the decorated `fn(request) -> dict | Answer | None` answers `method path`.
 
     action: the policy that allows it; None where a token's presence (or, with `token=False`, nothing) is all it takes.
     body: shape of the JSON body; body_key: the single key that picks this one among several on the same path (`os-start`).
     query: shapes of the parameters; others are ignored, or refused with `strict_query`.
-    answer: shape of the answer, checked in tests. minimum/maximum: microversions.
+    answer: shape of the answer. status: that of an answer that names none; statuses: others that it may name. Both are checked in tests.
+    secret: the answer holds a secret, or what another process says meanwhile: it is never kept, and `Idempotency-Key` is not heard. Of any
+    other POST with a token it is: then all of the handler is one transaction (common/api/idempotency.py). minimum/maximum: microversions.
     raw: the body is a stream, read by the handler. guarded: policies of fields that the handler asks `request.may` about. May be repeated.
     """
 
@@ -103,7 +100,7 @@ def operation(
             method=method, path=path, action=action, handler=handler, status=status,
             body=Checker(body) if body is not None else None, body_key=body_key,
             query={name: Checker(shape) for name, shape in (query or {}).items()}, strict_query=strict_query,
-            answer=answer, minimum=minimum, maximum=maximum, token=token, raw=raw,
+            answer=answer, statuses=statuses, secret=secret, minimum=minimum, maximum=maximum, token=token, raw=raw,
             read_only=method in ("GET", "HEAD") if read_only is None else read_only, guarded=guarded,
         )  # fmt: skip
         handler.operations = [made, *getattr(handler, "operations", [])]  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
 from sqlalchemy import insert
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Together(Protocol):
+    """One transaction for all that a request reads and changes."""
+
+    def call(self, fn: Callable[[Tx], T], *, changes: bool) -> T:
+        """Call `fn` in it."""
+
+
 def base_url(http: falcon.Request) -> str:
     """Scheme and host by which the client reached the service: its proxy's word, where the option says that there is one."""
     if not CONF.api.enable_proxy_headers_parsing:
@@ -39,13 +46,17 @@ class Query:
 
     def __init__(self, values: Mapping[str, list[str]]) -> None:
         self.values = values
+        # The names that the handler asked for, there or not.
+        self.heard: set[str] = set()
 
     def one(self, name: str, default: str | None = None) -> str | None:
         """The last value of `name`."""
+        self.heard.add(name)
         return self.values[name][-1] if self.values.get(name) else default
 
     def all(self, name: str) -> list[str]:
         """Every value of `name`."""
+        self.heard.add(name)
         return list(self.values.get(name, ()))
 
     def flag(self, name: str, default: bool | None = None) -> bool | None:
@@ -69,6 +80,7 @@ class Query:
         return int(value)
 
     def __contains__(self, name: object) -> bool:
+        self.heard.add(str(name))
         return name in self.values
 
 
@@ -80,6 +92,7 @@ class Request:
         self.body: Any = None
         self.version: Version = (0, 0)
         self._actor: Actor | None = None
+        self.together: Together | None = None
 
     @property
     def actor(self) -> Actor:
@@ -141,23 +154,32 @@ class Request:
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Call `fn` in a transaction that writes nothing worth an audit row."""
-        return self.service.db.run(fn)
+        return self.together.call(fn, changes=False) if self.together else self.service.db.run(fn)
 
     def run(self, fn: Callable[[Tx], T]) -> T:
-        """Call `fn` in a transaction that also writes this request's audit row; a lost COMMIT is looked up by it."""
+        """Call `fn` in a transaction that also writes this request's audit row; a lost COMMIT is looked up by it.
+
+        Under an `Idempotency-Key` the COMMIT is that of the whole request, after the handler.
+        """
+        if self.together:
+            return self.together.call(fn, changes=True)
 
         def audited(tx: Tx) -> T:
             tx.info["request_id"] = self.id
             result = fn(tx)
-            from common.models import Audit
-
-            actor = self._actor
-            tx.execute(
-                insert(Audit).values(
-                    request_id=self.id, action=self.operation.action or self.operation.path, path=self.http.path[:1024],
-                    user_id=actor.user_id if actor else None, project_id=actor.project_id if actor else None,
-                )
-            )  # fmt: skip
+            self.audit(tx)
             return result
 
         return self.service.db.run(audited, request_id=self.id)
+
+    def audit(self, tx: Tx) -> None:
+        """Write this request's audit row. For the kit."""
+        from common.models import Audit
+
+        actor = self._actor
+        tx.execute(
+            insert(Audit).values(
+                request_id=self.id, action=self.operation.action or self.operation.path, path=self.http.path[:1024],
+                user_id=actor.user_id if actor else None, project_id=actor.project_id if actor else None,
+            )
+        )  # fmt: skip

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -76,6 +77,7 @@ class Authenticator:
         self._check, self._seconds, self._size = check, min(seconds, 0.5), size
         self._known: OrderedDict[bytes, tuple[float, Actor]] = OrderedDict()
         self._lock = threading.Lock()
+        self._later = threading.local()
 
     def __call__(self, token: str) -> Actor:
         """The actor behind `token`.
@@ -98,8 +100,23 @@ class Authenticator:
 
     def forget(self) -> None:
         """Forget every answer (this process itself revoked something)."""
+        if hasattr(self._later, "asked"):
+            self._later.asked = True
+            return
         with self._lock:
             self._known.clear()
+
+    @contextmanager
+    def forgetting_later(self) -> Iterator[None]:
+        """What this thread asks to forget in the block is forgotten at its end: before a COMMIT, the old answer would be remembered anew."""
+        self._later.asked = False
+        try:
+            yield
+        finally:
+            asked = self._later.asked
+            del self._later.asked
+            if asked:
+                self.forget()
 
 
 def _expired(actor: Actor) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from common import bus, metrics
+from common.api import idempotency
 from common.cmd import SERVICES, process, room
 from common.config import CONF
 from common.db import Database
@@ -41,6 +42,7 @@ class Parts:
 def collect(db: Database, the_bus: bus.Bus) -> Parts:
     """What every service contributes to a worker."""
     parts = Parts(db, the_bus)
+    parts.sweeps.append(("idempotency-keys", idempotency.SWEEP_SECONDS, lambda: idempotency.sweep(db.run)))
     for name in SERVICES:
         module = room(name, "worker")
         if module is not None:

@@ -33,7 +33,7 @@ def list_keypairs(request: Request) -> Json:
     return {"keypairs": [{"keypair": _brief(row)} for row in rows]}
 
 
-@operation("POST", "/os-keypairs", action="compute:keypair:create", body=CREATE)
+@operation("POST", "/os-keypairs", action="compute:keypair:create", body=CREATE, secret=True)
 def create_keypair(request: Request) -> Json:
     """Import a public key, or make a pair: then the answer alone holds its private half."""
     body, actor = request.body["keypair"], request.actor

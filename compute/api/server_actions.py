@@ -76,7 +76,7 @@ def remove_security_group(request: Request) -> None:
 
 
 @operation(
-    "POST", PATH, action="compute:server:console", body_key="os-getConsoleOutput",
+    "POST", PATH, action="compute:server:console", body_key="os-getConsoleOutput", secret=True,
     body=wrapped("os-getConsoleOutput", {"anyOf": [{"type": "null"}, obj({"length": {"anyOf": [{"type": "null"}, integer(-1)]}})]}),
 )  # fmt: skip
 def get_console_output(request: Request) -> Json:

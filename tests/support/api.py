@@ -12,6 +12,7 @@ from falcon import testing
 from sqlalchemy import event
 
 from common.api import app as kit
+from common.api import check
 from common.api.service import Service
 from common.auth import Actor, Authenticator
 from common.db import Database
@@ -101,7 +102,7 @@ class Client:
 
 def client(service: Service, db: Database, tokens: Tokens | None = None) -> Client:
     """`service` on `db`, in this process; answers are checked against their shapes."""
-    kit.CHECK_ANSWERS = True
+    check.ANSWERS = True
     service.connect(db, Authenticator(tokens or Tokens(), seconds=0))
     return Client(testing.TestClient(kit.build(service)))
 

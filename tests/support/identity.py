@@ -11,6 +11,7 @@ from falcon import testing
 from sqlalchemy import select
 
 from common.api import app as kit
+from common.api import check
 from common.auth import Authenticator
 from common.config import CONF
 from common.db import Database
@@ -61,7 +62,7 @@ class Cloud:
 
     def __init__(self, db: Database) -> None:
         manage.bootstrap(db, admin_password=ADMIN_PASSWORD)
-        kit.CHECK_ANSWERS = True
+        check.ANSWERS = True
         SERVICE.connect(db, Authenticator(public.token_checker(db), seconds=0))
         self.db = db
         self.app = kit.build(SERVICE)
