@@ -1,0 +1,195 @@
+"""Users and groups as a directory has them: which searches ask for them, and how an entry is read."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from identity.engine.ldap_types import Connection, Entry, Settings, both, escape, matching, names_of
+
+LOG = logging.getLogger(__name__)
+LONGEST = 255
+TRUE = ("true", "1", "yes", "on", "t", "y")
+# What an additional attribute must not shadow.
+OWN = frozenset({
+    "id", "name", "domain_id", "enabled", "options", "links", "password", "password_expires_at", "default_project_id", "description", "email",
+})  # fmt: skip
+T = TypeVar("T", bound="UserEntry | GroupEntry")
+
+
+@dataclass(frozen=True, slots=True)
+class UserEntry:
+    """A user. `external_id` is the value of the id attribute; `extra` email, description and what the settings map."""
+
+    dn: str
+    external_id: str
+    name: str
+    enabled: bool
+    default_project_id: str | None
+    extra: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEntry:
+    """A group. `members` are DNs, or (group_members_are_ids) users' ids."""
+
+    dn: str
+    external_id: str
+    name: str
+    description: str
+    members: tuple[str, ...]
+
+
+class Directory:
+    """The users and groups behind one connection. Every method raises DirectoryAway."""
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        self._connection, self._settings = connection, settings
+        self._enabled: frozenset[object] | None = None
+
+    def users(self, name: str | None = None, how: str = "") -> list[UserEntry]:
+        """All users, or those whose name is like this."""
+        return self._users(matching(self._settings.user_name_attribute, name, how) if name is not None else None)
+
+    def user(self, external_id: str) -> UserEntry | None:
+        """The user with this id."""
+        found = self._users(matching(self._settings.user_id_attribute, external_id))
+        return next((each for each in found if each.external_id == external_id), None)
+
+    def user_named(self, name: str) -> UserEntry | None:
+        """The one user with this name; the directory decides whether case matters. None also where two could be meant."""
+        found = self.users(name)
+        exact = [each for each in found if each.name == name] or found
+        if len(exact) > 1:
+            LOG.warning("%s: %d users answer to one name; none of them can log in by it", self._settings.url, len(exact))
+        return exact[0] if len(exact) == 1 else None
+
+    def accepts(self, user: UserEntry | None, password: str) -> bool:
+        """Whether the password is the user's; for no user the directory is asked as well, about one that it cannot have."""
+        dn = user.dn if user is not None else f"cn=nobody-{secrets.token_hex(8)},{self._settings.user_base}"
+        return bool(password) and self._connection.accepts(dn, password) and user is not None
+
+    def groups(self, name: str | None = None, how: str = "") -> list[GroupEntry]:
+        """All groups, or those whose name is like this."""
+        return self._groups(matching(self._settings.group_name_attribute, name, how) if name is not None else None)
+
+    def group(self, external_id: str) -> GroupEntry | None:
+        """The group with this id."""
+        found = self._groups(matching(self._settings.group_id_attribute, external_id))
+        return next((each for each in found if each.external_id == external_id), None)
+
+    def groups_of(self, user: UserEntry) -> list[GroupEntry]:
+        """The groups that name the user as a member."""
+        member = user.external_id if self._settings.group_members_are_ids else user.dn
+        return self._groups(matching(self._settings.group_member_attribute, member))
+
+    def members(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
+        """Who of `users` is in which of `groups`."""
+        ids = self._settings.group_members_are_ids
+        known: dict[object, UserEntry] = {user.external_id if ids else names_of(user.dn): user for user in users}
+        pairs = ((known.get(member if ids else names_of(member)), group) for group in groups for member in group.members)
+        return list(dict.fromkeys((user, group) for user, group in pairs if user is not None))
+
+    def _users(self, narrower: str | None) -> list[UserEntry]:
+        s = self._settings
+        kind = f"(objectClass={escape(s.user_objectclass)})"
+        attributes = [
+            s.user_id_attribute, s.user_name_attribute, s.user_mail_attribute, s.user_description_attribute, s.user_enabled_attribute,
+            *([s.user_default_project_id_attribute] if s.user_default_project_id_attribute else []),
+            *dict(_pairs(s.user_additional_attribute_mapping)),
+        ]  # fmt: skip
+        filter = both(kind, s.user_filter, f"({s.user_name_attribute}=*)", narrower)
+        found = self._connection.search(s.user_base, s.scope, filter, attributes)
+        return unique(self._read(entry, self._user) for entry in found)
+
+    def _groups(self, narrower: str | None) -> list[GroupEntry]:
+        s = self._settings
+        kind = f"(objectClass={escape(s.group_objectclass)})"
+        attributes = [s.group_id_attribute, s.group_name_attribute, s.group_desc_attribute, s.group_member_attribute]
+        filter = both(kind, s.group_filter, f"({s.group_name_attribute}=*)", narrower)
+        found = self._connection.search(s.group_base, s.scope, filter, attributes)
+        return unique(self._read(entry, self._group) for entry in found)
+
+    def _read(self, entry: Entry, read: Callable[[Entry], T | None]) -> T | None:
+        found = read(entry)
+        if found is None or not 0 < len(found.external_id) <= LONGEST or not 0 < len(found.name.strip()) <= LONGEST or not found.dn:
+            LOG.warning(
+                "%s: an entry is left out: its id or name is missing, is no text, or has more than %d characters", entry.dn, LONGEST
+            )
+            return None
+        return found
+
+    def _user(self, entry: Entry) -> UserEntry | None:
+        s = self._settings
+        external_id, name = _id(entry, s.user_id_attribute), entry.one(s.user_name_attribute)
+        if external_id is None or name is None:
+            return None
+        wanted = (("email", s.user_mail_attribute), ("description", s.user_description_attribute))
+        mapped = [(key, attribute) for attribute, key in _pairs(s.user_additional_attribute_mapping) if key not in OWN]
+        extra = {key: value for key, attribute in (*wanted, *mapped) if (value := entry.one(attribute)) is not None}
+        project = entry.one(s.user_default_project_id_attribute) if s.user_default_project_id_attribute else None
+        return UserEntry(entry.dn, external_id, name, self._is_enabled(entry), project[:64] if project else None, extra)
+
+    def _group(self, entry: Entry) -> GroupEntry | None:
+        s = self._settings
+        external_id, name = _id(entry, s.group_id_attribute), entry.one(s.group_name_attribute)
+        if external_id is None or name is None:
+            return None
+        return GroupEntry(entry.dn, external_id, name, entry.one(s.group_desc_attribute) or "", tuple(entry.all(s.group_member_attribute)))
+
+    def _is_enabled(self, entry: Entry) -> bool:
+        """Whether the user may log in, by whichever way the settings choose; a value that cannot be read says no."""
+        s = self._settings
+        if s.user_enabled_emulation:
+            return names_of(entry.dn) in self._emulated()
+        value = entry.one(s.user_enabled_attribute) or s.user_enabled_default
+        if s.user_enabled_mask:
+            try:
+                return int(value) & s.user_enabled_mask != s.user_enabled_mask
+            except ValueError:
+                return False
+        return (value.lower() in TRUE) != s.user_enabled_invert
+
+    def _emulated(self) -> frozenset[object]:
+        """The members of the group that holds all enabled users; asked once a connection."""
+        if self._enabled is None:
+            s = self._settings
+            dn = s.user_enabled_emulation_dn or f"cn=enabled_users,{s.user_base}"
+            own = s.user_enabled_emulation_use_group_config
+            attribute, kind = (s.group_member_attribute, s.group_objectclass) if own else ("member", "groupOfNames")
+            found = self._connection.search(dn, "base", f"(objectClass={escape(kind)})", [attribute])
+            self._enabled = frozenset(names_of(member) for entry in found for member in entry.all(attribute))
+        return self._enabled
+
+
+def _id(entry: Entry, attribute: str) -> str | None:
+    """The id; where the attribute has several values, the one that the entry's own name bears (as in Keystone), else none."""
+    values = entry.all(attribute)
+    if len(values) <= 1:
+        return next(iter(values), None)
+    own = {value for kind, value in (names_of(entry.dn) or ((),))[0] if kind == attribute.lower()}
+    return next((value for value in values if " ".join(value.casefold().split()) in own), None)
+
+
+def _pairs(mapping: Iterable[str]) -> list[tuple[str, str]]:
+    """`attribute:key` as pairs."""
+    parts = (each.partition(":") for each in mapping)
+    return [(attribute.strip(), key.strip()) for attribute, _, key in parts if attribute.strip() and key.strip()]
+
+
+def unique(found: Iterable[T | None]) -> list[T]:
+    """One of each id and of each name: of those that share one, the first by id and DN, whatever order they come in."""
+    kept: list[T] = []
+    ids: set[str] = set()
+    names: set[str] = set()
+    for each in sorted((each for each in found if each is not None), key=lambda each: (each.external_id, each.dn)):
+        if each.external_id in ids or each.name in names:
+            LOG.warning("%s: an entry is left out: another has the same id or name", each.dn)
+            continue
+        ids.add(each.external_id)
+        names.add(each.name)
+        kept.append(each)
+    return kept

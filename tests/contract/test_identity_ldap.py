@@ -1,0 +1,250 @@
+"""What identity asks of a directory, of both sides: a real slapd, and the twin in memory."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from identity.engine import ldap as real
+from identity.engine.ldap_directory import Directory
+from identity.engine.ldap_memory import Memory
+from identity.engine.ldap_types import DirectoryAway, Opener, Settings, names_of
+from tests.support import slapd
+from tests.support.slapd import LIMITED, ODD, ODD_DN, PEOPLE, READ, SUFFIX, Slapd
+
+MANY = dict(slapd.person(f"cn=user{n:03},ou=Many,{SUFFIX}", f"user{n:03}", f"user{n:03}") for n in range(150))
+ALL = {**PEOPLE, f"ou=Many,{SUFFIX}": {"objectClass": ["organizationalUnit"], "ou": ["Many"]}, **MANY}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Slapd]:
+    with slapd.running(ALL) as server:
+        yield server
+
+
+class Side:
+    def __init__(self, opener: Opener, settings: Settings) -> None:
+        self.opener, self.settings = opener, settings
+
+    @contextmanager
+    def directory(self, **more: object) -> Iterator[Directory]:
+        settings = replace(self.settings, **more)
+        with self.opener(settings) as connection:
+            yield Directory(connection, settings)
+
+
+@pytest.fixture(params=["memory", "slapd"])
+def side(request) -> Side:
+    if request.param == "memory":
+        return Side(Memory(ALL).connect, Settings(**READ))
+    server = request.getfixturevalue("server")
+    return Side(real.connect, server.settings())
+
+
+def names(found) -> list[str]:
+    return sorted(each.name for each in found)
+
+
+def test_users_are_read(side):
+    with side.directory() as directory:
+        found = {user.name: user for user in directory.users()}
+    assert sorted(found) == ["Cäsar", "ann", "bob", "o'hara*)(uid=*"]
+    ann = found["ann"]
+    assert (ann.external_id, ann.enabled) == ("ann", True)
+    assert ann.extra == {"email": "ann@acme.test", "description": "First"}
+    assert found["bob"].enabled is False
+    assert found["Cäsar"].enabled is True
+    odd = found["o'hara*)(uid=*"]
+    assert odd.external_id == ODD
+    assert names_of(odd.dn) == names_of(ODD_DN)
+
+
+def test_scope_and_filter_narrow(side):
+    with side.directory(query_scope="sub") as directory:
+        assert "dan" in names(directory.users())
+    with side.directory(user_filter="(mail=*)") as directory:
+        assert names(directory.users()) == ["ann", "o'hara*)(uid=*"]
+    with side.directory(user_filter="|(uid=ann)(!(mail=*))") as directory:
+        assert names(directory.users()) == ["Cäsar", "ann", "bob"]
+    with side.directory(user_objectclass="posixAccount") as directory:
+        assert directory.users() == []
+
+
+def test_names_filter_in_the_directory(side):
+    with side.directory() as directory:
+        assert names(directory.users("ann")) == ["ann"]
+        assert names(directory.users("AN", "startswith")) == ["ann"]
+        assert names(directory.users("a", "contains")) == ["Cäsar", "ann", "o'hara*)(uid=*"]
+        assert names(directory.users("ob", "endswith")) == ["bob"]
+        assert names(directory.users("nn", "startswith")) == []
+
+
+@pytest.mark.parametrize("name", ["*", "a*", "ann)(uid=*", "\\2a", "", "\x00", "ann\x00", "ä" * 3000, "(", "o'hara*)(uid=* "])
+def test_no_name_is_a_pattern(side, name):
+    with side.directory() as directory:
+        found = directory.user_named(name)
+        assert found is None or found.name == name.strip()
+        assert directory.user(name) is None
+        assert directory.group(name) is None
+
+
+def test_odd_names_are_found_and_let_in(side):
+    with side.directory() as directory:
+        odd = directory.user_named("o'hara*)(uid=*")
+        assert odd == directory.user(ODD)
+        assert directory.accepts(odd, "pw-o'hara*)(uid=*")
+        assert names(directory.groups_of(odd)) == ["Odd (*)"]
+
+
+def test_passwords(side):
+    with side.directory() as directory:
+        ann, bob = directory.user_named("ann"), directory.user_named("bob")
+        assert directory.accepts(ann, "pw-ann")
+        for wrong in ("", " ", "pw-bob", "pw-ann\x00", "pw-ann ", "PW-ANN", "é" * 5000):
+            assert not directory.accepts(ann, wrong)
+        assert directory.accepts(bob, "pw-bob")  # who is disabled is ours to refuse
+        for password in ("", "pw-ann"):
+            assert not directory.accepts(None, password)
+        assert directory.user_named("ann") == ann  # the connection is still the reader's
+
+
+def test_case_is_the_directorys_business(side):
+    with side.directory() as directory:
+        assert directory.user_named("ANN").name == "ann"
+        assert directory.user("ANN") is None
+
+
+def test_groups_and_members(side):
+    with side.directory() as directory:
+        groups = {group.external_id: group for group in directory.groups()}
+        assert sorted(groups) == ["enabled", "odd", "staff"]
+        assert (groups["staff"].name, groups["staff"].description, groups["odd"].description) == ("Staff", "All of us", "")
+        users = directory.users()
+        assert sorted((user.name, group.external_id) for user, group in directory.members(groups.values(), users)) == [
+            ("ann", "enabled"), ("ann", "staff"), ("bob", "staff"), ("o'hara*)(uid=*", "odd"),
+        ]  # fmt: skip
+        assert sorted(group.external_id for group in directory.groups_of(directory.user_named("bob"))) == ["staff"]
+        assert directory.group("staff") == groups["staff"]
+        assert names(directory.groups("ODD (*", "startswith")) == ["Odd (*)"]
+
+
+def test_members_by_id(side):
+    posix = {
+        "group_objectclass": "posixGroup",
+        "group_name_attribute": "cn",
+        "group_member_attribute": "memberUid",
+        "group_members_are_ids": True,
+    }
+    with side.directory(**posix) as directory:
+        users = directory.users()
+        assert [user.name for user, _ in directory.members(directory.groups(), users)] == ["ann", "bob"]
+        assert names(directory.groups_of(directory.user_named("ann"))) == ["posix"]
+
+
+def test_ways_to_be_enabled(side):
+    group = f"cn=enabled,ou=Groups,{SUFFIX}"
+    cases = [
+        ({"user_enabled_mask": 0, "user_enabled_attribute": "title", "user_enabled_default": "True"}, {"ann": True, "bob": False}),
+        ({"user_enabled_mask": 0, "user_enabled_attribute": "title", "user_enabled_default": "False"}, {"ann": False, "bob": False}),
+        ({"user_enabled_mask": 0, "user_enabled_attribute": "title", "user_enabled_default": "no", "user_enabled_invert": True}, {"ann": True, "bob": True}),
+        ({"user_enabled_attribute": "title"}, {"ann": True, "bob": False}),
+        ({"user_enabled_emulation": True, "user_enabled_emulation_dn": group}, {"ann": True, "bob": False}),
+        ({"user_enabled_emulation": True, "user_enabled_emulation_dn": f"cn=none,{SUFFIX}"}, {"ann": False, "bob": False}),
+    ]  # fmt: skip
+    for settings, wanted in cases:
+        with side.directory(**settings) as directory:
+            found = {user.name: user.enabled for user in directory.users()}
+        assert {name: found[name] for name in wanted} == wanted, settings
+
+
+def test_additional_attributes_shadow_nothing(side):
+    with side.directory(
+        user_additional_attribute_mapping=("title:job", "title:id", "broken", ":x"), user_default_project_id_attribute="title"
+    ) as directory:
+        bob = directory.user_named("bob")
+    assert bob.extra == {"job": "boss"}
+    assert bob.default_project_id == "boss"
+
+
+def test_large_trees_come_page_by_page(side):
+    with side.directory(user_tree_dn=f"ou=Many,{SUFFIX}", page_size=20) as directory:
+        assert len(directory.users()) == 150
+
+
+def test_a_missing_tree_is_not_an_empty_one(side):
+    with side.directory(user_tree_dn=f"ou=Empty,{SUFFIX}") as directory:
+        assert directory.users() == []
+    for tree in (f"ou=Nowhere,{SUFFIX}", "dc=other"):
+        with side.directory(user_tree_dn=tree) as directory, pytest.raises(DirectoryAway):
+            directory.users()
+
+
+def test_a_wrong_filter_and_a_wrong_reader_are_named(side):
+    with side.directory(user_filter="(uid=") as directory, pytest.raises(DirectoryAway):
+        directory.users()
+    with pytest.raises(DirectoryAway) as told, side.directory(password="not this"):
+        pass
+    assert "not this" not in str(told.value)
+
+
+# The real one alone.
+
+
+def test_a_part_of_a_list_is_no_list(server):
+    """Over its limit slapd gives some entries and an error; they must not be taken for all."""
+    settings = server.settings(user=LIMITED, user_tree_dn=f"ou=Many,{SUFFIX}", page_size=20)
+    with real.connect(settings) as connection, pytest.raises(DirectoryAway):
+        Directory(connection, settings).users()
+
+
+def test_an_anonymous_reader_sees_nothing_and_nobody_believes_it(server):
+    settings = server.settings(user=None, password=None)
+    with real.connect(settings) as connection, pytest.raises(DirectoryAway):
+        Directory(connection, settings).users()
+
+
+@pytest.mark.parametrize(("more", "works"), [
+    ({"use_tls": True, "tls_cacertfile": "ca.pem"}, True),
+    ({"use_tls": True, "tls_cacertfile": "other-ca.pem"}, False),
+    ({"use_tls": True, "tls_cacertfile": "other-ca.pem", "tls_req_cert": "never"}, True),
+    ({"use_tls": True, "tls_cacertfile": "missing.pem"}, False),
+    ({"url": "ldaps", "tls_cacertfile": "ca.pem"}, True),
+    ({"url": "ldaps", "tls_cacertfile": "other-ca.pem"}, False),
+])  # fmt: skip
+def test_tls(server, more, works):
+    if "tls_cacertfile" in more:
+        more = {**more, "tls_cacertfile": str(server.folder / more["tls_cacertfile"])}
+    if more.get("url") == "ldaps":
+        more["url"] = f"ldaps://127.0.0.1:{server.tls_port}"
+    settings = server.settings(**more)
+    if not works:
+        with pytest.raises(DirectoryAway), real.connect(settings):
+            pass
+        return
+    with real.connect(settings) as connection:
+        directory = Directory(connection, settings)
+        assert directory.accepts(directory.user_named("ann"), "pw-ann")
+
+
+def test_a_silent_server_lets_nobody_wait_long(server, monkeypatch):
+    monkeypatch.setattr(real, "SECONDS", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        port = silent.getsockname()[1]
+        for url in (f"ldap://127.0.0.1:{port}", f"ldaps://127.0.0.1:{port}"):
+            started = time.monotonic()
+            with pytest.raises(DirectoryAway), real.connect(server.settings(url=url)):
+                pass
+            assert time.monotonic() - started < 3
+
+
+def test_the_first_server_that_answers_is_asked(server):
+    settings = server.settings(url=f"ldap://127.0.0.1:1,ldap://127.0.0.1:{server.port}")
+    with real.connect(settings) as connection:
+        assert Directory(connection, settings).user_named("ann")
