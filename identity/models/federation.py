@@ -14,13 +14,25 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    func,
+    select,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from common.db import Base
 from identity.models.base import SCHEMA, ref
+
+
+class RemoteId(Base):
+    """A name (an issuer) by which the provider calls itself."""
+
+    __tablename__ = "remote_id"
+    __table_args__ = (Index(None, "identity_provider_id"), {"schema": SCHEMA})
+
+    remote_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    identity_provider_id: Mapped[str] = mapped_column(String(64), ref("identity_provider"))
 
 
 class IdentityProvider(Base):
@@ -35,16 +47,11 @@ class IdentityProvider(Base):
     domain_id: Mapped[str] = mapped_column(String(64), ref("project"))
     authorization_ttl: Mapped[int | None] = mapped_column(Integer)
     extra: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
-
-
-class RemoteId(Base):
-    """A name (an issuer) by which the provider calls itself."""
-
-    __tablename__ = "remote_id"
-    __table_args__ = (Index(None, "identity_provider_id"), {"schema": SCHEMA})
-
-    remote_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    identity_provider_id: Mapped[str] = mapped_column(String(64), ref("identity_provider"))
+    remote_ids: Mapped[list[str]] = column_property(
+        select(func.coalesce(func.array_agg(aggregate_order_by(RemoteId.remote_id, RemoteId.remote_id)), text("'{}'")))
+        .where(RemoteId.identity_provider_id == id)
+        .scalar_subquery()
+    )
 
 
 class FederationMapping(Base):
