@@ -23,8 +23,8 @@ from identity.service.password import hash_password, verify_password
 
 OPERATOR = Actor(user_id="", user_name="wolke-manage", system=True, roles=frozenset({"admin"}))
 PASSWORD_VARIABLE = "WOLKE_ADMIN_PASSWORD"
-ROLES = ("admin", "member", "reader", "service")
-IMPLIES = (("admin", "member"), ("member", "reader"))
+ROLES = ("admin", "manager", "member", "reader", "service")
+IMPLIES = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 # (type, name, option with its port, path)
 SERVICES = (
     ("identity", "keystone", "identity_port", "/v3"),
@@ -99,7 +99,7 @@ def _people(tx: Tx, secret: str | None) -> None:
 
 def _role(tx: Tx, name: str) -> Role:
     found = tx.scalar(select(Role).where(Role.name == name, Role.domain_id.is_(None)))
-    return found or role.create_role(tx, {"name": name})
+    return found or role.create_role(tx, {"name": name, "options": {"immutable": True}})
 
 
 def _service(tx: Tx, kind: str, name: str, url: str, region: str) -> None:

@@ -1,14 +1,20 @@
-"""Roles of users and groups on projects, domains and the system: give (PUT), look (HEAD, GET), take (DELETE)."""
+"""Roles of users and groups on projects, domains and the system: give (PUT), look (HEAD, GET), take (DELETE).
+
+Under `/v3/OS-INHERIT` those that hold on the projects below a project or a domain.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
 from common.api.operation import Handler, operation
 from common.api.request import Request
+from common.api.shapes import Shape
 from identity.api import views
+from identity.api.shapes import role as shapes
+from identity.api.shapes.answers import PAGING
 from identity.models import Role
 from identity.service import grant
 from identity.service.grant import Place
@@ -16,16 +22,23 @@ from identity.service.grant import Place
 Body = dict[str, Any]
 SYSTEM = "/v3/system"
 PLACES = ("/v3/projects/{project_id}", "/v3/domains/{domain_id}", SYSTEM)
+INHERITED = ("/v3/OS-INHERIT/projects/{project_id}", "/v3/OS-INHERIT/domains/{domain_id}")
 BEARERS = ("/users/{user_id}", "/groups/{group_id}")
-ONE = "/roles/{role_id}"
+ROLES, ONE, BELOW = "/roles", "/roles/{role_id}", "/inherited_to_projects"
+QUERY: Mapping[str, Mapping[str, Shape]] = {ROLES: PAGING, ONE: {}}
 
 
-def _everywhere(method: str, path: str, action: str, on_system: str, status: int = 204) -> Callable[[Handler], Handler]:
-    """Declare the operation for both bearers on each place; `on_system` is the action on the system."""
+def _everywhere(
+    method: str, path: str, action: str, on_system: str, status: int = 204, answer: Shape | None = None
+) -> Callable[[Handler], Handler]:
+    """Declare the operation for both bearers on each place, and for what is inherited from there; `on_system` is the action on the system."""
 
     def declare(handler: Handler) -> Handler:
         for place, bearer in product(PLACES, BEARERS):
-            operation(method, place + bearer + path, action=on_system if place == SYSTEM else action, status=status)(handler)
+            allowed = on_system if place == SYSTEM else action
+            operation(method, place + bearer + path, action=allowed, status=status, query=QUERY[path], answer=answer)(handler)
+        for place, bearer in product(INHERITED, BEARERS):
+            operation(method, place + bearer + path + BELOW, action=action, status=status, query=QUERY[path], answer=answer)(handler)
         return handler
 
     return declare
@@ -35,10 +48,11 @@ def _place(request: Request) -> Place:
     """Who and where, as the path says."""
     path = request.path
     target = next((kind for kind in ("project", "domain") if f"{kind}_id" in path), "system")
-    return Place(target, path.get(f"{target}_id"), path.get("user_id"), path.get("group_id"))
+    inherited = request.operation.path.endswith(BELOW)
+    return Place(target, path.get(f"{target}_id"), path.get("user_id"), path.get("group_id"), inherited=inherited)
 
 
-@_everywhere("GET", "/roles", "identity:list_grants", "identity:list_system_grants", status=200)
+@_everywhere("GET", ROLES, "identity:list_grants", "identity:list_system_grants", 200, shapes.ROLES)
 def list_grants(request: Request) -> Body:
     """List the roles that are granted there."""
     statement = request.read(lambda tx: grant.list_given(tx, request.actor, _place(request)))

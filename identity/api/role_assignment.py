@@ -8,14 +8,17 @@ from common.api.operation import operation
 from common.api.request import Request
 from common.errors import BadRequest
 from identity.api import views
+from identity.api.shapes import role as shapes
 from identity.service import assignment
 
 Body = dict[str, Any]
 
 
-@operation("GET", "/v3/role_assignments", action="identity:list_role_assignments")
+@operation("GET", "/v3/role_assignments", action=None, guarded=("identity:list_role_assignments", "identity:list_role_assignments_for_tree"), query=shapes.ASSIGNMENT_QUERY, answer=shapes.ASSIGNMENTS)  # fmt: skip
 def list_role_assignments(request: Request) -> Body:
-    """List what is granted, or (`effective`) what that comes to; `include_names` adds names and domains."""
+    """List what is granted, or (`effective`) what that comes to; `include_names` adds names and domains, `include_subtree` projects below."""
+    tree = bool(request.query.flag("include_subtree", default=False))
+    request.must("identity:list_role_assignments_for_tree" if tree else "identity:list_role_assignments")
     wanted = _wanted(request)
     rows = request.read(lambda tx: assignment.list_assignments(tx, request.actor, wanted))
     names = bool(request.query.flag("include_names", default=False))
@@ -32,9 +35,10 @@ def _wanted(request: Request) -> assignment.Wanted:
     target, target_id = next(iter(given.items()), (None, None))
     if target == "system" and target_id not in ("all", "True", "true"):
         raise BadRequest(f"Invalid query parameter scope.system: {target_id!r}; only all is known.")
+    inherited = query.one("scope.OS-INHERIT:inherited_to")
     return assignment.Wanted(
         user_id=query.one("user.id"), group_id=query.one("group.id"), role_id=query.one("role.id"), target=target,
-        target_id=None if target == "system" else target_id, inherited=True if query.one("scope.OS-INHERIT:inherited_to") else None,
+        target_id=None if target == "system" else target_id, inherited=None if inherited is None else inherited == "projects",
         effective=bool(query.flag("effective", default=False)), subtree=bool(query.flag("include_subtree", default=False)),
     )  # fmt: skip
 
@@ -63,10 +67,10 @@ def _view(request: Request, row: Any, *, names: bool) -> Body:
 def _links(request: Request, row: Any) -> Body:
     """Where the grant itself is that this row comes from, and what made it count here."""
     group_id = row["group_id"] or row["via_group_id"]
-    where = "system" if row["target"] == "system" else f"{row['target']}s/{row['target_id']}"
+    where = "system" if row["from_target"] == "system" else f"{row['from_target']}s/{row['from_id']}"
     who = f"groups/{group_id}" if group_id is not None else f"users/{row['user_id']}"
-    role_id = row["prior_role_id"] or row["role_id"]
-    links: Body = {"assignment": request.url(f"/v3/{where}/{who}/roles/{role_id}")}
+    grant = f"{where}/{who}/roles/{row['granted_role_id']}"
+    links: Body = {"assignment": request.url(f"/v3/OS-INHERIT/{grant}/inherited_to_projects" if row["inherited"] else f"/v3/{grant}")}
     if row["via_group_id"] is not None:
         links["membership"] = request.url(f"/v3/groups/{group_id}/users/{row['user_id']}")
     if row["prior_role_id"] is not None:

@@ -31,7 +31,7 @@ def _linked(request: Request, plural: str, row: Any, view: View) -> View:
 def domain(request: Request, row: Project) -> View:
     """A domain."""
     return _linked(request, "domains", row, {
-        "name": row.name, "description": row.description, "enabled": row.enabled, "options": row.options, "tags": [],
+        "name": row.name, "description": row.description, "enabled": row.enabled, "options": row.options, "tags": row.tags,
     })  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def project(request: Request, row: Project) -> View:
     """A project, or a domain shown as one."""
     return _linked(request, "projects", row, {
         "name": row.name, "domain_id": row.domain_id, "description": row.description, "enabled": row.enabled,
-        "parent_id": row.parent_id, "is_domain": row.is_domain, "options": row.options, "tags": [],
+        "parent_id": row.parent_id, "is_domain": row.is_domain, "options": row.options, "tags": row.tags,
     })  # fmt: skip
 
 

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Date, Identity, Index, Integer, String, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    Identity,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from common.db import Base
 from identity.models.base import SCHEMA, Guarded, Named, ref
 
 
 class Project(Guarded, Base):
-    """A project, or a domain (`is_domain`), which owns users and projects and is the parent of the topmost ones."""
+    """A project, or a domain (`is_domain`), which owns users and projects and is the parent of the topmost ones.
+
+    tags: the names of its ProjectTag rows, in order; read with the row, and only read.
+    """
+
+    if TYPE_CHECKING:
+        tags: Mapped[list[str]]
 
     __tablename__ = "project"
     __table_args__ = (
@@ -103,6 +122,14 @@ class ProjectTag(Base):
 
     project_id: Mapped[str] = mapped_column(String(64), ref("project"), primary_key=True)
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+# An aggregate beside the row, so that a list with its tags is one statement.
+_TAGS = func.array_agg(aggregate_order_by(ProjectTag.name, ProjectTag.name.collate("C")), type_=ARRAY(String))
+Project.tags = column_property(
+    select(func.coalesce(_TAGS, text("ARRAY[]::varchar[]"))).where(ProjectTag.project_id == Project.id).scalar_subquery(),
+    expire_on_flush=False,
+)
 
 
 class LoginFailure(Base):

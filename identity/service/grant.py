@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, or_, select
+from sqlalchemy import ColumnElement, Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from common.auth import Actor
 from common.db import Tx
 from common.errors import Forbidden, NotFound
-from identity.models import Assignment, Group, GroupMember, Project, Role, User
-from identity.service.rows import find, missing, own_domain, put
+from identity.models import Assignment, Group, Project, Role, User
+from identity.service.project import domain_of
+from identity.service.role import MANAGED
+from identity.service.rows import DENIED, find, missing, own_domain, put
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Who has something where. Exactly one of user and group; `target` is project, domain or system, which has no id."""
+    """Who has something where. Exactly one of user and group; `target` is project, domain or system, which has no id.
+
+    inherited: on the projects below, and not on the target.
+    """
 
     target: str
     target_id: str | None
@@ -36,18 +41,15 @@ class Place:
         )
 
 
-def bearer_is(user_id: str) -> ColumnElement[bool]:
-    """Assignments that the user has, himself or through a group."""
-    groups = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
-    return or_(Assignment.user_id == user_id, Assignment.group_id.in_(groups))
-
-
 def give(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
-    """Grant a role; harmless when repeated. Raises NotFound for what is not there, Forbidden for another domain's own role."""
+    """Grant a role; harmless when repeated.
+
+    Raises NotFound for what is not there, Forbidden for another domain's own role, or one that is not a domain manager's to give.
+    """
     _look(tx, actor, place)
-    role = find(tx, Role, role_id, "role")
+    role = _role(tx, actor, role_id, MANAGED)
     target = tx.get(Project, place.target_id) if place.target_id is not None else None
-    if role.domain_id not in (None, _domain_of(target)):
+    if role.domain_id not in (None, domain_of(target)):
         raise Forbidden(f"Role {role_id} belongs to another domain than what it would be granted on.")
     values = {"user_id": place.user_id, "group_id": place.group_id, "target": place.target, "target_id": place.target_id}
     put(tx, insert(Assignment).values(role_id=role_id, inherited=place.inherited, **values), "role assignment", role_id)
@@ -56,15 +58,15 @@ def give(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
 def check(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
     """Raise NotFound unless the role is granted there."""
     _look(tx, actor, place)
-    find(tx, Role, role_id, "role")
+    _role(tx, actor, role_id)
     if tx.scalar(select(Assignment.id).where(*place.where(), Assignment.role_id == role_id)) is None:
         raise _not_granted(place, role_id)
 
 
 def take(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
-    """Take a role back. Raises NotFound where it was not granted."""
+    """Take a role back. Raises NotFound where it was not granted, Forbidden as `give`."""
     _look(tx, actor, place)
-    find(tx, Role, role_id, "role")
+    _role(tx, actor, role_id, MANAGED)
     gone = tx.scalar(delete(Assignment).where(*place.where(), Assignment.role_id == role_id).returning(Assignment.id))
     if gone is None:
         raise _not_granted(place, role_id)
@@ -81,6 +83,17 @@ def _not_granted(place: Place, role_id: str) -> NotFound:
     return NotFound(f"Could not find role assignment with role: {role_id}, {bearer}, {place.target}: {place.target_id or 'all'}.")
 
 
+def _role(tx: Tx, actor: Actor, role_id: str, names: frozenset[str] | None = None) -> Role:
+    """The role. For whoever sees one domain only, Forbidden for an unknown one, another domain's, and one that is none of `names`."""
+    role = tx.get(Role, role_id)
+    domain = own_domain(actor)
+    if domain is not None and (role is None or role.domain_id not in (None, domain) or (names is not None and role.name not in names)):
+        raise Forbidden(DENIED)
+    if role is None:
+        raise missing("role", role_id)
+    return role
+
+
 def _look(tx: Tx, actor: Actor, place: Place) -> None:
     """Bearer and target are there, and within the actor's sight; else NotFound, or Forbidden."""
     if place.user_id is not None:
@@ -88,12 +101,7 @@ def _look(tx: Tx, actor: Actor, place: Place) -> None:
     if place.group_id is not None:
         find(tx, Group, place.group_id, "group", actor)
     row = tx.get(Project, place.target_id) if place.target_id is not None else None
-    if own_domain(actor) not in (None, _domain_of(row)):
-        raise Forbidden("You are not authorized to perform the requested action.")
+    if own_domain(actor) not in (None, domain_of(row)):
+        raise Forbidden(DENIED)
     if place.target != "system" and (row is None or row.is_domain != (place.target == "domain")):
         raise missing(place.target, place.target_id)
-
-
-def _domain_of(target: Project | None) -> str | None:
-    """The domain of a project, or the domain itself; None for the system."""
-    return None if target is None else target.domain_id or target.id

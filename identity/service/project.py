@@ -9,12 +9,12 @@ from sqlalchemy import Select, delete, select, update
 from common.auth import Actor
 from common.db import Tx
 from common.errors import BadRequest, Forbidden
-from identity.models import DEFAULT_DOMAIN, Assignment, Group, Project, Role, User
-from identity.service.grant import bearer_is
-from identity.service.rows import Values, assign, described, filtered, find, flush, missing, must_be_mutable, own_domain, store
+from identity.models import DEFAULT_DOMAIN, Group, Project, Role, User
+from identity.service import tag, tree
+from identity.service.rows import DENIED, Values, assign, described, filtered, find, flush, missing, must_be_mutable, own_domain, store
 
 COLUMNS = ("name", "description", "enabled")
-KNOWN = (*COLUMNS, "id", "domain_id", "parent_id", "is_domain", "options", "links", "tags")
+KNOWN = (*COLUMNS, "id", "explicit_domain_id", "domain_id", "parent_id", "is_domain", "options", "links", "tags")
 FILTERS = {name: getattr(Project, name) for name in ("name", "domain_id", "parent_id", "enabled", "is_domain")}
 MAX_DEPTH = 5
 
@@ -26,39 +26,64 @@ def create_domain(tx: Tx, values: Values, *, domain_id: str | None = None) -> Pr
         domain.id = domain_id
     assign(domain, described(values), COLUMNS, KNOWN)
     store(tx, domain, "domain", domain.name)
+    tag.write(tx, domain, values.get("tags") or ())
     return domain
 
 
 def create_project(tx: Tx, actor: Actor, values: Values) -> Project:
     """A new project under `parent_id`, or at the top of its domain, which is the actor's where the body names none.
 
-    Raises NotFound (parent or domain), BadRequest (parent of another domain), Forbidden (too deep, disabled branch), Conflict (name).
+    Raises BadRequest (no such parent or domain, or not one tree; a disabled branch), Forbidden (too deep, another's domain), Conflict (name).
     """
     if values.get("is_domain"):
+        if own_domain(actor) is not None:
+            raise Forbidden(DENIED)
         if values.get("domain_id") or values.get("parent_id"):
             raise BadRequest("A project that acts as a domain has neither domain_id nor parent_id.")
         return create_domain(tx, values)
     parent = _parent(tx, actor, values)
+    _must_take_one_more(tx, parent)
     project = Project(is_domain=False, extra={}, options={}, description="", epoch=1, enabled=True)
     project.parent_id, project.domain_id = parent.id, parent.domain_id or parent.id
     assign(project, described(values), COLUMNS, KNOWN)
     store(tx, project, "project", project.name)
+    tag.write(tx, project, values.get("tags") or ())
     return project
 
 
 def _parent(tx: Tx, actor: Actor, values: Values) -> Project:
-    domain_id, parent_id = values.get("domain_id"), values.get("parent_id")
-    parent = find(tx, Project, parent_id, "project") if parent_id else get_domain(tx, domain_id or home_domain(actor))
-    if domain_id not in (None, "", parent.domain_id or parent.id):
-        raise BadRequest(f"domain_id {domain_id} is not the domain of the parent project {parent.id}.")
-    branch = [*_held(tx, [parent.id]), *above(tx, parent)]
+    field = "parent_id" if values.get("parent_id") else "domain_id"
+    named = values.get(field) or home_domain(actor)
+    parent, asked = tx.get(Project, named), values.get("domain_id")
+    _must_be_own(actor, domain_of(parent), asked)
+    if parent is None or (field == "domain_id" and not parent.is_domain):
+        raise BadRequest(f"Invalid input for field/attribute {field}. Value: {named}. There is no such project or domain.")
+    if asked and asked != domain_of(parent):
+        raise BadRequest(f"domain_id {asked} is not the domain of the parent project {parent.id}.")
+    return parent
+
+
+def _must_be_own(actor: Actor, domain: str | None, asked: str | None) -> None:
+    """Raise Forbidden for whoever sees one domain only, unless it is the parent's and, where the body names one, that."""
+    own = own_domain(actor)
+    if own is not None and not own == domain == (asked or own):
+        raise Forbidden(DENIED)
+
+
+def domain_of(project: Project | None) -> str | None:
+    """The id of a project's domain, or of the domain itself; None for none."""
+    return None if project is None else project.domain_id or project.id
+
+
+def _must_take_one_more(tx: Tx, parent: Project) -> None:
+    """The parent and all above it are there and enabled, and few enough; they stay so to the end of the transaction."""
+    branch = [*held(tx, [parent.id]), *above(tx, parent)]
     if parent not in branch:
         raise missing("project", parent.id)
-    if not all(project.enabled for project in branch):
-        raise Forbidden("Cannot create project in a branch containing a disabled project.")
+    if disabled := next((project.id for project in branch if not project.enabled), None):
+        raise BadRequest(f"cannot create a project in a branch containing a disabled project: {disabled}")
     if len(branch) > MAX_DEPTH:
-        raise Forbidden(f"Max hierarchy depth reached: {MAX_DEPTH} projects below the domain.")
-    return parent
+        raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch: {MAX_DEPTH} projects below the domain.")
 
 
 def home_domain(actor: Actor) -> str:
@@ -66,18 +91,22 @@ def home_domain(actor: Actor) -> str:
     return actor.domain_id or actor.project_domain_id or DEFAULT_DOMAIN
 
 
+def domain_for(tx: Tx, actor: Actor, domain_id: str | None) -> str:
+    """The domain of what an actor makes: the one that the body names, or his own. Raises NotFound; Forbidden for one that he does not see."""
+    wanted = domain_id or home_domain(actor)
+    if own_domain(actor) not in (None, wanted):
+        raise Forbidden(DENIED)
+    return get_domain(tx, wanted).id
+
+
 def above(tx: Tx, project: Project) -> list[Project]:
     """The project's parent, its parent, and so on to the domain; held as they are to the end of the transaction."""
-    if project.parent_id is None:
-        return []
-    start = select(Project.id, Project.parent_id).where(Project.id == project.parent_id).cte("up", recursive=True)
-    line = start.union(select(Project.id, Project.parent_id).join(start, Project.id == start.c.parent_id))
-    return _held(tx, list(tx.scalars(select(line.c.id))))
+    return held(tx, list(tx.scalars(select(tree.above(project.id).c.id))))
 
 
-def _held(tx: Tx, ids: list[str]) -> list[Project]:
+def held(tx: Tx, ids: list[str], *, change: bool = False) -> list[Project]:
     """Those that are still there, as they are now: who would switch or delete one waits for this transaction, or is waited for."""
-    statement = select(Project).where(Project.id.in_(ids)).order_by(Project.id).with_for_update(read=True)
+    statement = select(Project).where(Project.id.in_(ids)).order_by(Project.id).with_for_update(read=not change)
     return list(tx.scalars(statement, execution_options={"populate_existing": True}))
 
 
@@ -91,32 +120,30 @@ def get_domain(tx: Tx, domain_id: str, *, lock: bool = False) -> Project:
 
 def list_domains(actor: Actor, filters: Values) -> Select[Any]:
     """The domains that the actor sees."""
-    statement = filtered(select(Project).where(Project.is_domain), filters, FILTERS)
+    statement = tag.tagged(filtered(select(Project).where(Project.is_domain), filters, FILTERS), filters)
     domain = own_domain(actor)
     return statement if domain is None else statement.where(Project.id == domain)
 
 
 def list_projects(actor: Actor, filters: Values) -> Select[Any]:
     """The projects that the actor sees; domains only where the filter `is_domain` asks for them."""
-    statement = filtered(select(Project), {"is_domain": False, **filters}, FILTERS)
+    statement = tag.tagged(filtered(select(Project), {"is_domain": False, **filters}, FILTERS), filters)
     domain = own_domain(actor)
     return statement if domain is None else statement.where(Project.domain_id == domain)
 
 
-def projects_of(user_id: str, filters: Values) -> Select[Any]:
-    """The projects on which the user has a role, himself or through a group."""
-    return filtered(select(Project).where(Project.id.in_(_granted(user_id, "project"))), filters, FILTERS)
+def projects_of(actor: Actor, user_id: str, filters: Values) -> Select[Any]:
+    """The projects on which the user has a role, himself or through a group, given there or inherited; of another, those that the actor sees."""
+    statement = tag.tagged(filtered(select(Project).where(Project.id.in_(tree.granted(user_id, "project"))), filters, FILTERS), filters)
+    domain = None if user_id == actor.user_id else own_domain(actor)
+    return statement if domain is None else statement.where(Project.domain_id == domain)
 
 
 def scopes_of(user_id: str, kind: str) -> Select[Any]:
     """The enabled projects, or domains, that the user can have a token for."""
     domain = select(Project.id).where(Project.is_domain, Project.enabled)
-    statement = select(Project).where(Project.enabled, Project.id.in_(_granted(user_id, kind)))
+    statement = select(Project).where(Project.enabled, Project.id.in_(tree.granted(user_id, kind)))
     return statement.where(Project.domain_id.in_(domain)) if kind == "project" else statement
-
-
-def _granted(user_id: str, kind: str) -> Select[Any]:
-    return select(Assignment.target_id).where(Assignment.target == kind, ~Assignment.inherited, bearer_is(user_id))
 
 
 def update_domain(tx: Tx, domain_id: str, values: Values) -> Project:
@@ -130,24 +157,35 @@ def update_domain(tx: Tx, domain_id: str, values: Values) -> Project:
         tx.execute(update(User).where(User.domain_id == domain_id).values(epoch=User.epoch + 1))
         tx.execute(update(Project).where(Project.domain_id == domain_id).values(epoch=Project.epoch + 1))
     flush(tx, "domain", domain.name)
+    if "tags" in values:
+        tag.write(tx, domain, values["tags"])
     return domain
 
 
 def update_project(tx: Tx, actor: Actor, project_id: str, values: Values) -> Project:
-    """Change a project. Raises Forbidden where that would leave an enabled project below a disabled one, or move it."""
+    """Change a project. Raises Forbidden where that would leave an enabled project below a disabled one, or move it; BadRequest."""
     project = find(tx, Project, project_id, "project", actor, lock=True)
+    _must_stay(project, values)
     if project.is_domain:
         return update_domain(tx, project_id, values)
-    for name in ("parent_id", "domain_id", "is_domain"):
-        if name in values and values[name] != getattr(project, name):
-            raise Forbidden(f"Update of `{name}` is not allowed.")
     must_be_mutable(project, "project", values)
     was_enabled = project.enabled
     assign(project, described(values), COLUMNS, KNOWN)
     if project.enabled != was_enabled:
         _switched(tx, project)
     flush(tx, "project", project.name)
+    if "tags" in values:
+        tag.write(tx, project, values["tags"])
     return project
+
+
+def _must_stay(project: Project, values: Values) -> None:
+    """A project keeps its place in the tree."""
+    if "parent_id" in values and values["parent_id"] != project.parent_id:
+        raise Forbidden("Update of `parent_id` is not allowed.")
+    for name in ("domain_id", "is_domain"):
+        if name in values and values[name] != getattr(project, name):
+            raise BadRequest(f"Update of `{name}` is not allowed.")
 
 
 def _switched(tx: Tx, project: Project) -> None:

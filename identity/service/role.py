@@ -8,17 +8,34 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
+from common.auth import Actor
 from common.db import Tx
 from common.errors import BadRequest, Forbidden, NotFound
-from identity.models import ImpliedRole, Role
+from identity.models import (
+    AccessToken,
+    AccessTokenRole,
+    ApplicationCredential,
+    ApplicationCredentialRole,
+    ImpliedRole,
+    Role,
+    Trust,
+    TrustRole,
+)
 from identity.service.project import get_domain
-from identity.service.rows import Values, assign, filtered, find, flush, must_be_mutable, put, store
+from identity.service.rows import DENIED, Values, assign, filtered, find, flush, must_be_mutable, own_domain, put, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "options", "links")
 FILTERS = {"name": Role.name, "domain_id": Role.domain_id}
+# What a user hands on of his roles, and the column that says so of one role: none outlives a role that it gives.
+DELEGATIONS: tuple[tuple[Any, Any], ...] = (
+    (ApplicationCredential, ApplicationCredentialRole.application_credential_id), (Trust, TrustRole.trust_id),
+    (AccessToken, AccessTokenRole.access_token_id),
+)  # fmt: skip
 # Who could make any role imply this one could make himself the cloud's administrator.
 NEVER_IMPLIED = "admin"
+# What the manager of a domain may look at, give and take (Keystone's domain_managed_target_role): nothing above himself.
+MANAGED = frozenset({"manager", "member", "reader"})
 
 
 def create_role(tx: Tx, values: Values) -> Role:
@@ -33,6 +50,14 @@ def create_role(tx: Tx, values: Values) -> Role:
 def get_role(tx: Tx, role_id: str, *, lock: bool = False) -> Role:
     """The role. Raises NotFound."""
     return find(tx, Role, role_id, "role", lock=lock)
+
+
+def see_role(tx: Tx, actor: Actor, role_id: str) -> Role:
+    """The role. Raises NotFound; for whoever sees one domain only, Forbidden for an unknown one and for those that he may not give."""
+    role = tx.get(Role, role_id)
+    if own_domain(actor) is not None and (role is None or role.domain_id is not None or role.name not in MANAGED):
+        raise Forbidden(DENIED)
+    return get_role(tx, role_id)
 
 
 def list_roles(filters: Values) -> Select[Any]:
@@ -52,9 +77,11 @@ def update_role(tx: Tx, role_id: str, values: Values) -> Role:
 
 
 def delete_role(tx: Tx, role_id: str) -> None:
-    """Delete a role, and so whatever was granted with it."""
+    """Delete a role, and so whatever was granted with it; application credentials, trusts and access tokens that give it end."""
     role = get_role(tx, role_id, lock=True)
     must_be_mutable(role, "role")
+    for model, giver in DELEGATIONS:
+        tx.execute(delete(model).where(model.id.in_(select(giver).where(giver.class_.role_id == role_id))))
     tx.delete(role)
     tx.flush()
 

@@ -12,11 +12,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from common.auth import Actor
 from common.db import Base, Tx
-from common.errors import ApiError, Conflict, Forbidden, NotFound
+from common.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound
 
 R = TypeVar("R", bound=Base)
 Values = Mapping[str, Any]
 UNIQUE, FOREIGN_KEY = "23505", "23503"
+# Said of what is another domain's and of what is not there, in the same words.
+DENIED = "You are not authorized to perform the requested action."
 MATCHES = {
     "contains": ("like", "%{}%"), "icontains": ("ilike", "%{}%"), "startswith": ("like", "{}%"), "istartswith": ("ilike", "{}%"),
     "endswith": ("like", "%{}"), "iendswith": ("ilike", "%{}"),
@@ -36,7 +38,7 @@ def find(tx: Tx, model: type[R], row_id: str, what: str, actor: Actor | None = N
     row = tx.get(model, row_id, with_for_update=lock or None, populate_existing=lock)
     domain = own_domain(actor) if actor is not None else None
     if domain is not None and (row is None or getattr(row, "domain_id", None) != domain):
-        raise Forbidden("You are not authorized to perform the requested action.")
+        raise Forbidden(DENIED)
     if row is None:
         raise missing(what, row_id)
     return row
@@ -77,6 +79,12 @@ def refusal(error: IntegrityError, what: str, name: str | None) -> ApiError:
     if state == FOREIGN_KEY:
         return NotFound(f"Could not store {what} {name}: something that it refers to does not exist any more.")
     raise error
+
+
+def same_id(values: Values, row_id: str, what: str) -> None:
+    """Raise BadRequest for a body that names another id than the path: an id never changes."""
+    if values.get("id", row_id) != row_id:
+        raise BadRequest(f"Invalid input for field/attribute {what}.id. Value: {values['id']}. It is not {row_id}, which the path says.")
 
 
 def extras(values: Values, known: Iterable[str]) -> dict[str, Any]:

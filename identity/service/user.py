@@ -11,8 +11,8 @@ from common.auth import Actor
 from common.db import Database, Tx
 from common.errors import BadRequest, Forbidden, Unauthorized
 from identity.models import GroupMember, Password, Project, User
-from identity.service.project import get_domain, home_domain
-from identity.service.rows import Values, assign, find, flush, listed, store
+from identity.service.project import domain_for
+from identity.service.rows import Values, assign, find, flush, listed, own_domain, store
 from identity.service.standing import query
 
 COLUMNS = ("name", "enabled", "default_project_id")
@@ -57,8 +57,8 @@ def find_login(db: Database, who: Values) -> Login | None:
 
 def create_user(tx: Tx, actor: Actor, values: Values, password_hash: str | None) -> User:
     """A new user; its domain is the actor's where the body names none. Raises NotFound (domain), Conflict (name)."""
-    domain_id = get_domain(tx, values.get("domain_id") or home_domain(actor)).id
-    _check_default_project(tx, values)
+    domain_id = domain_for(tx, actor, values.get("domain_id"))
+    _check_default_project(tx, actor, values)
     user = User(domain_id=domain_id, extra={}, options={}, enabled=True, epoch=1)
     assign(user, values, COLUMNS, KNOWN)
     store(tx, user, "user", user.name)
@@ -68,10 +68,11 @@ def create_user(tx: Tx, actor: Actor, values: Values, password_hash: str | None)
     return user
 
 
-def _check_default_project(tx: Tx, values: Values) -> None:
+def _check_default_project(tx: Tx, actor: Actor, values: Values) -> None:
+    """It may be none at all, but no domain; another's domain is like none."""
     project_id = values.get("default_project_id")
     project = tx.get(Project, project_id) if project_id else None
-    if project is not None and project.is_domain:
+    if project is not None and project.is_domain and own_domain(actor) in (None, project.id):
         raise BadRequest(f"default_project_id {project_id} is a domain; a user's default project cannot be one.")
 
 
@@ -90,7 +91,7 @@ def update_user(tx: Tx, actor: Actor, user_id: str, values: Values, password_has
     user = find(tx, User, user_id, "user", actor, lock=True)
     if "domain_id" in values and values["domain_id"] != user.domain_id:
         raise BadRequest("Cannot change Domain ID.")
-    _check_default_project(tx, values)
+    _check_default_project(tx, actor, values)
     was_enabled = user.enabled
     assign(user, values, COLUMNS, KNOWN)
     if password_hash is not None:

@@ -39,7 +39,7 @@ def test_no_project_is_made_below_one_that_is_being_disabled(cloud):
     parent = cloud.make("project", name="p")
     body = {"project": {"name": "c", "parent_id": parent["id"]}}
     answer = meanwhile(cloud.db, disabled(parent), lambda: cloud.admin("POST", "/v3/projects", body))
-    assert answer.status_code == 403
+    assert answer.status_code == 400
     assert "disabled" in answer.text
 
 
