@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Index,
     String,
     UniqueConstraint,
+    func,
+    select,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from common.db import Base
 from identity.models.base import SCHEMA, Named, new_id, ref
+from identity.models.role import Role
 
 
 class Credential(Named, Base):
@@ -44,7 +50,14 @@ class AccessRule(Base):
 
 
 class ApplicationCredential(Base):
-    """What a user lets a program do in his name: some of his roles on one project. `restricted`: it makes no further credentials."""
+    """What a user lets a program do in his name: some of his roles on one project. `restricted`: it makes no further credentials.
+
+    roles: id, name and domain_id of each; access_rules: id, service, path and method of each; read with the row, and only read.
+    """
+
+    if TYPE_CHECKING:
+        roles: Mapped[list[dict[str, Any]]]
+        access_rules: Mapped[list[dict[str, Any]]]
 
     __tablename__ = "application_credential"
     __table_args__ = (UniqueConstraint("user_id", "name"), Index(None, "project_id"), {"schema": SCHEMA})
@@ -87,3 +100,21 @@ class ApplicationCredentialAccessRule(Base):
 
     application_credential_id: Mapped[str] = mapped_column(String(64), ref("application_credential"), primary_key=True)
     access_rule_id: Mapped[str] = mapped_column(String(64), ref("access_rule", cascade=False), primary_key=True)
+
+
+_HAS_ROLE, _HAS_RULE, _NONE = ApplicationCredentialRole, ApplicationCredentialAccessRule, text("'[]'::json")
+_ROLE = func.json_build_object("id", Role.id, "name", Role.name, "domain_id", Role.domain_id)
+_RULE = func.json_build_object("id", AccessRule.id, "service", AccessRule.service, "path", AccessRule.path, "method", AccessRule.method)
+# Aggregates beside the row, so that a list with all of it is one statement.
+ApplicationCredential.roles = column_property(
+    select(func.coalesce(func.json_agg(aggregate_order_by(_ROLE, Role.name, Role.id), type_=JSON), _NONE))
+    .join(_HAS_ROLE, _HAS_ROLE.role_id == Role.id).where(_HAS_ROLE.application_credential_id == ApplicationCredential.id)
+    .scalar_subquery(),
+    expire_on_flush=False,
+)  # fmt: skip
+ApplicationCredential.access_rules = column_property(
+    select(func.coalesce(func.json_agg(aggregate_order_by(_RULE, AccessRule.id), type_=JSON), _NONE))
+    .join(_HAS_RULE, _HAS_RULE.access_rule_id == AccessRule.id).where(_HAS_RULE.application_credential_id == ApplicationCredential.id)
+    .scalar_subquery(),
+    expire_on_flush=False,
+)  # fmt: skip
