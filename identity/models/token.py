@@ -47,3 +47,4 @@ class RevokedToken(Base):
 
     audit_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime] = mapped_column(server_default=text("common.now()"))
