@@ -45,6 +45,15 @@ IDENTITY = [
     cfg.IntOpt("hash_queue", default=64, min=1, help="Log-ins that wait for a hash at the most; the next gets 429."),
     cfg.FloatOpt("check_cache_seconds", default=0.5, min=0, max=0.5, help="Seconds for which a process remembers a token's check."),
     cfg.StrOpt("credential_key_file", help="Keys that encrypt credentials, the same on all nodes; default: credential-keys in state_path."),
+    cfg.StrOpt(
+        "limit_model",
+        default="flat",
+        choices=[
+            ("flat", "a project's limit stands alone"),
+            ("strict_two_level", "a project's limit is never above its domain's, and projects do not nest"),
+        ],
+        help="How the limits of domains and of their projects relate.",
+    ),
 ]
 CEPH = [
     cfg.StrOpt("conf", default="/etc/ceph/ceph.conf", help="ceph.conf of the cluster."),

@@ -17,7 +17,7 @@ from common.auth import Actor
 from common.config import CONF
 from common.db import Database, Tx, lock_name
 from identity.models import DEFAULT_DOMAIN, Endpoint, Password, Project, Region, Role, Service, SigningKey, User
-from identity.service import catalog, crypt, grant, keys, project, role, user
+from identity.service import crypt, endpoint, grant, keys, project, role, service, user
 from identity.service.grant import Place
 from identity.service.password import hash_password, verify_password
 
@@ -105,11 +105,11 @@ def _role(tx: Tx, name: str) -> Role:
 def _service(tx: Tx, kind: str, name: str, url: str, region: str) -> None:
     row = tx.scalar(select(Service).where(Service.type == kind).order_by(Service.id).limit(1))
     if row is None:
-        row = catalog.create_service(tx, {"type": kind, "name": name})
+        row = service.create_service(tx, {"type": kind, "name": name})
     for interface in INTERFACES:
         here: Any = (Endpoint.service_id == row.id, Endpoint.interface == interface, Endpoint.region_id == region)
         if tx.scalar(update(Endpoint).where(*here).values(url=url).returning(Endpoint.id)) is None:
-            catalog.create_endpoint(tx, {"service_id": row.id, "interface": interface, "region_id": region, "url": url})
+            endpoint.create_endpoint(tx, {"service_id": row.id, "interface": interface, "region_id": region, "url": url})
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -7,7 +7,28 @@ from typing import Any
 from common.api.dialect import KEYSTONE
 from common.api.service import Service
 from common.config import CONF
-from identity.api import auth, domain, endpoint, federation, grant, group, project, region, role, role_assignment, service, tag, user
+from identity.api import (
+    auth,
+    domain,
+    endpoint,
+    endpoint_filter,
+    endpoint_group,
+    endpoint_policy,
+    federation,
+    grant,
+    group,
+    limit,
+    policy,
+    project,
+    region,
+    registered_limit,
+    revoke,
+    role,
+    role_assignment,
+    service,
+    tag,
+    user,
+)
 from identity.policy import RULES
 
 VERSION, UPDATED = "v3.14", "2020-04-07T00:00:00Z"
@@ -23,7 +44,28 @@ def _version(base: str) -> dict[str, Any]:
 SERVICE = Service(
     name="identity",
     dialect=KEYSTONE,
-    modules=[auth, domain, project, tag, user, group, role, grant, role_assignment, region, service, endpoint, *federation.MODULES],
+    modules=[
+        auth,
+        domain,
+        project,
+        tag,
+        user,
+        group,
+        role,
+        grant,
+        role_assignment,
+        region,
+        service,
+        endpoint,
+        endpoint_filter,
+        endpoint_group,
+        endpoint_policy,
+        limit,
+        policy,
+        registered_limit,
+        revoke,
+        *federation.MODULES,
+    ],
     rules=RULES,
     # A flood of log-ins fills the hash pool's queue and no more: the other threads go on answering.
     waiting=lambda: CONF.identity.hash_queue,

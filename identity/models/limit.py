@@ -9,7 +9,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from common.db import Base
 from identity.models.base import SCHEMA, new_id, ref
@@ -50,3 +50,6 @@ class Limit(Base):
     domain_id: Mapped[str | None] = mapped_column(String(64), ref("project"))
     resource_limit: Mapped[int] = mapped_column(Integer)
     description: Mapped[str | None]
+
+    # What it overrides; a query that needs it says so.
+    registered: Mapped[RegisteredLimit] = relationship(lazy="raise")

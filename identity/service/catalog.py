@@ -1,177 +1,136 @@
-"""Regions, services and endpoints, and the catalogue that a token's bearer is given."""
+"""The catalogue that a token's bearer is given: one query, remembered as briefly as a token's check is.
+
+A project has the endpoints that were given to it, one by one or by a group; where there are none, all of them.
+"""
 
 from __future__ import annotations
 
-import re
+import functools
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 
-from common.db import Database, Tx
-from common.errors import BadRequest, Forbidden
-from identity.models import Endpoint, Region, Service
-from identity.service.rows import Values, assign, described, filtered, find, flush, store
+from common.clock import boottime
+from common.config import CONF
+from common.db import Database
+from identity.service.endpoint import PLACEHOLDER
 from identity.service.standing import query
 from identity.service.token import Scope
 
-REGION_COLUMNS = ("description", "parent_region_id")
-REGION_KNOWN = (*REGION_COLUMNS, "id", "links")
-REGION_FILTERS = {"parent_region_id": Region.parent_region_id, "id": Region.id}
-SERVICE_COLUMNS = ("type", "name", "description", "enabled")
-SERVICE_KNOWN = (*SERVICE_COLUMNS, "id", "links")
-SERVICE_FILTERS = {"type": Service.type, "name": Service.name}
-ENDPOINT_COLUMNS = ("interface", "url", "enabled", "service_id", "region_id")
-ENDPOINT_KNOWN = (*ENDPOINT_COLUMNS, "id", "region", "links")
-ENDPOINT_FILTERS = {"interface": Endpoint.interface, "service_id": Endpoint.service_id, "region_id": Endpoint.region_id}
-FILLED = ("user_id", "project_id", "tenant_id")
-PLACEHOLDER = re.compile(r"[$%]\(([^)]*)\)(s?)")
+Found = dict[str, Any]
+SIZE = 1024
 CATALOGUE = text("""
-SELECT json_agg(json_build_object('id', s.id, 'type', s.type, 'name', coalesce(s.name, ''), 'endpoints', (
-    SELECT coalesce(json_agg(json_build_object(
-        'id', e.id, 'interface', e.interface, 'region_id', e.region_id, 'region', e.region_id, 'url', e.url
-    ) ORDER BY e.region_id, e.interface DESC, e.id), '[]')
-    FROM identity.endpoint e WHERE e.service_id = s.id AND e.enabled)) ORDER BY s.type, s.name, s.id) AS services
-FROM identity.service s WHERE s.enabled
+WITH own AS (
+    SELECT a.endpoint_id AS id FROM identity.project_endpoint a WHERE a.project_id = :project_id
+    UNION
+    SELECT e.id FROM identity.project_endpoint_group a JOIN identity.endpoint_group g ON g.id = a.endpoint_group_id
+    JOIN identity.endpoint e
+      ON jsonb_build_object('service_id', e.service_id, 'region_id', e.region_id, 'interface', e.interface) @> g.filters
+    WHERE a.project_id = :project_id
+)
+SELECT (
+    SELECT coalesce(json_agg(json_build_object('id', s.id, 'type', s.type, 'name', coalesce(s.name, ''), 'endpoints', (
+        SELECT coalesce(json_agg(json_build_object(
+            'id', e.id, 'interface', e.interface, 'region_id', e.region_id, 'region', e.region_id, 'url', e.url
+        ) ORDER BY e.region_id, e.interface DESC, e.id), '[]')
+        FROM identity.endpoint e
+        WHERE e.service_id = s.id AND e.enabled AND (NOT EXISTS (SELECT FROM own) OR e.id IN (SELECT id FROM own))
+    )) ORDER BY s.type, s.name, s.id), '[]')
+    FROM identity.service s WHERE s.enabled
+) AS services,
+EXISTS (SELECT FROM own) AS narrowed,
+EXISTS (SELECT FROM identity.project_endpoint) OR EXISTS (SELECT FROM identity.project_endpoint_group) AS differs
 """)
 
 
-def catalogue(db: Database, user_id: str, scope: Scope) -> list[dict[str, Any]]:
-    """Every enabled service with its endpoints; a URL that needs a project is left out where the scope is none. One query."""
-    row = query(db, CATALOGUE, {})
-    known: dict[str, str | None] = {"user_id": user_id}
-    if scope.kind == "project":
-        known |= {"project_id": scope.id, "tenant_id": scope.id}
-    services: list[dict[str, Any]] = (row or {}).get("services") or []
-    for service in services:
-        filled = [{**endpoint, "url": _fill(endpoint["url"], known)} for endpoint in service["endpoints"]]
-        service["endpoints"] = [endpoint for endpoint in filled if endpoint["url"] is not None]
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    """Services, each with its endpoints and the names that their URLs need. `differs`: some project has endpoints of its own."""
+
+    services: tuple[tuple[Found, tuple[tuple[Found, frozenset[str]], ...]], ...]
+    narrowed: bool
+    differs: bool
+
+
+class Catalogues:
+    """What a process knows of the catalogue, for [identity] check_cache_seconds: the whole, and each project's where projects differ."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known: OrderedDict[str | None, tuple[float, _Catalogue]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, project_id: str | None) -> _Catalogue:
+        """The project's; the whole one for None. One query at the most."""
+        before = boottime()
+        whole = self._remembered(None, before)
+        if whole is not None and (project_id is None or not whole.differs):
+            return whole
+        own = self._remembered(project_id, before)
+        if own is not None:
+            return own
+        found = self._ask(project_id)
+        with self._lock:
+            key = project_id if found.differs else None
+            self._known[key] = (before + CONF.identity.check_cache_seconds, found)
+            self._known.move_to_end(key)
+            while len(self._known) > SIZE:
+                self._known.popitem(last=False)
+        return found
+
+    def _remembered(self, key: str | None, now: float) -> _Catalogue | None:
+        with self._lock:
+            known = self._known.get(key)
+        return known[1] if known is not None and known[0] > now else None
+
+    def _ask(self, project_id: str | None) -> _Catalogue:
+        row = query(self._db, CATALOGUE, {"project_id": project_id})
+        if row is None:
+            raise AssertionError("a SELECT without FROM gives a row")
+        services = tuple((service, tuple((one, _needed(one)) for one in service.pop("endpoints"))) for service in row["services"])
+        return _Catalogue(services, row["narrowed"], row["differs"])
+
+    def forget(self) -> None:
+        """Forget all of it: this process itself changed something."""
+        with self._lock:
+            self._known.clear()
+
+
+def _needed(endpoint: Found) -> frozenset[str]:
+    return frozenset(found[1] for found in PLACEHOLDER.finditer(endpoint["url"]))
+
+
+@functools.lru_cache(maxsize=4)
+def catalogues_of(db: Database) -> Catalogues:
+    """What this process knows of the catalogue in `db`."""
+    return Catalogues(db)
+
+
+def catalogue(db: Database, user_id: str, scope: Scope) -> list[Found]:
+    """The enabled services with their endpoints, for reading only; a URL that needs a project is left out where the scope is none.
+
+    Where the project has endpoints of its own, a service without any is left out. One query at the most.
+    """
+    project_id = scope.id if scope.kind == "project" else None
+    known = {"user_id": user_id}
+    if project_id is not None:
+        known |= {"project_id": project_id, "tenant_id": project_id}
+    found = catalogues_of(db).of(project_id)
+    services = []
+    for service, endpoints in found.services:
+        filled = [_fill(one, known) if needed else one for one, needed in endpoints if needed <= known.keys()]
+        if filled or not found.narrowed:
+            services.append({**service, "endpoints": filled})
     return services
 
 
-def _fill(url: str, known: dict[str, str | None]) -> str | None:
-    """The URL with its placeholders filled; None where a value is missing."""
-    if any(found[1] not in known for found in PLACEHOLDER.finditer(url)):
-        return None
-    return PLACEHOLDER.sub(lambda found: str(known[found[1]]), url)
+def _fill(endpoint: Found, known: dict[str, str]) -> Found:
+    return {**endpoint, "url": PLACEHOLDER.sub(lambda found: known[found[1]], endpoint["url"])}
 
 
-def create_region(tx: Tx, values: Values) -> Region:
-    """A new region; the client may name it. Raises Conflict (id), NotFound (parent)."""
-    parent = values.get("parent_region_id")
-    if parent:
-        find(tx, Region, parent, "region")
-    region = Region(extra={}, description="")
-    if values.get("id"):
-        region.id = values["id"]
-    assign(region, described(values), REGION_COLUMNS, REGION_KNOWN)
-    store(tx, region, "region", values.get("id"))
-    return region
-
-
-def list_regions(filters: Values) -> Select[Any]:
-    """All regions that the filters let through."""
-    return filtered(select(Region), filters, REGION_FILTERS)
-
-
-def update_region(tx: Tx, region_id: str, values: Values) -> Region:
-    """Change a region. Raises BadRequest where it would lie within itself."""
-    region = find(tx, Region, region_id, "region", lock=True)
-    parent = values.get("parent_region_id")
-    if parent:
-        find(tx, Region, parent, "region")
-        if parent in _below(tx, region_id):
-            raise BadRequest(f"parent_region_id {parent} lies within region {region_id}.")
-    assign(region, described(values), REGION_COLUMNS, REGION_KNOWN)
-    flush(tx, "region", region_id)
-    return region
-
-
-def _below(tx: Tx, region_id: str) -> list[str]:
-    """The region and all within it."""
-    start = select(Region.id).where(Region.id == region_id).cte("below", recursive=True)
-    below = start.union(select(Region.id).join(start, Region.parent_region_id == start.c.id))
-    return list(tx.scalars(select(below.c.id)))
-
-
-def delete_region(tx: Tx, region_id: str) -> None:
-    """Delete a region and all within it. Raises Forbidden where an endpoint is in one of them."""
-    find(tx, Region, region_id, "region", lock=True)
-    gone = _below(tx, region_id)
-    if tx.scalar(select(func.count()).where(Endpoint.region_id.in_(gone))):
-        raise Forbidden(f"Unable to delete region {region_id} because it or its child regions have associated endpoints.")
-    tx.execute(delete(Region).where(Region.id.in_(gone)))
-
-
-def create_service(tx: Tx, values: Values) -> Service:
-    """A new service; two of a type may be."""
-    service = Service(extra={}, enabled=True)
-    assign(service, values, SERVICE_COLUMNS, SERVICE_KNOWN)
-    store(tx, service, "service", service.name)
-    return service
-
-
-def list_services(filters: Values) -> Select[Any]:
-    """All services that the filters let through."""
-    return filtered(select(Service), filters, SERVICE_FILTERS)
-
-
-def update_service(tx: Tx, service_id: str, values: Values) -> Service:
-    """Change a service."""
-    service = find(tx, Service, service_id, "service", lock=True)
-    assign(service, values, SERVICE_COLUMNS, SERVICE_KNOWN)
-    flush(tx, "service", service.name)
-    return service
-
-
-def delete_service(tx: Tx, service_id: str) -> None:
-    """Delete a service with its endpoints."""
-    tx.delete(find(tx, Service, service_id, "service", lock=True))
-    tx.flush()
-
-
-def create_endpoint(tx: Tx, values: Values) -> Endpoint:
-    """A new endpoint; its region is made where the body names an unknown one by the old `region`. Raises BadRequest."""
-    endpoint = Endpoint(extra={}, enabled=True)
-    assign(endpoint, _checked(tx, values), ENDPOINT_COLUMNS, ENDPOINT_KNOWN)
-    store(tx, endpoint, "endpoint", endpoint.url)
-    return endpoint
-
-
-def _checked(tx: Tx, values: Values) -> dict[str, Any]:
-    """The values with a region that exists and a URL that can be filled."""
-    checked = dict(values)
-    _check_url(values.get("url", ""))
-    if "service_id" in values and tx.get(Service, values["service_id"]) is None:
-        raise BadRequest(f"Could not find service: {values['service_id']}.")
-    if values.get("region_id") and tx.get(Region, values["region_id"]) is None:
-        raise BadRequest(f"Could not find region: {values['region_id']}.")
-    if values.get("region") and "region_id" not in values:
-        tx.execute(insert(Region).values(id=values["region"]).on_conflict_do_nothing())
-        checked["region_id"] = values["region"]
-    return checked
-
-
-def _check_url(url: str) -> None:
-    wrong = [found[0] for found in PLACEHOLDER.finditer(url) if found[1] not in FILLED or not found[2]]
-    if wrong:
-        raise BadRequest(f"An invalid endpoint URL: {url}: {wrong[0]} is not a placeholder that is known here.")
-
-
-def list_endpoints(filters: Values) -> Select[Any]:
-    """All endpoints that the filters let through."""
-    return filtered(select(Endpoint), filters, ENDPOINT_FILTERS)
-
-
-def update_endpoint(tx: Tx, endpoint_id: str, values: Values) -> Endpoint:
-    """Change an endpoint. Raises BadRequest."""
-    endpoint = find(tx, Endpoint, endpoint_id, "endpoint", lock=True)
-    assign(endpoint, _checked(tx, values), ENDPOINT_COLUMNS, ENDPOINT_KNOWN)
-    flush(tx, "endpoint", endpoint.url)
-    return endpoint
-
-
-def delete_endpoint(tx: Tx, endpoint_id: str) -> None:
-    """Delete an endpoint."""
-    tx.delete(find(tx, Endpoint, endpoint_id, "endpoint", lock=True))
-    tx.flush()
+def forget(db: Database) -> None:
+    """After a change to what the catalogue shows; other processes see it within check_cache_seconds."""
+    catalogues_of(db).forget()
