@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,6 +38,14 @@ KEPT = timedelta(hours=24)
 SWEEP_SECONDS, SWEEP_ROWS = 600.0, 1000
 _FORM = re.compile(r"[\x20-\x7e]{1,255}")
 _NONCE = 12
+
+
+class Kept(NamedTuple):
+    """What is kept of a request."""
+
+    fingerprint: str
+    request_id: str
+    answer: bytes
 
 
 class Key:
@@ -64,7 +72,7 @@ class Key:
         nonce = os.urandom(_NONCE)
         return nonce + self._cipher.encrypt(nonce, plain, None)
 
-    def replay(self, row: IdempotencyKey) -> Rendered:
+    def replay(self, row: Kept) -> Rendered:
         """The answer that was kept. Raises UnprocessableContent where it was another request's."""
         if not hmac.compare_digest(row.fingerprint, self.fingerprint):
             raise UnprocessableContent(f"The {HEADER} was used for another request: its body, query or microversion was not this one.")
@@ -125,7 +133,7 @@ def respond(request: Request, key: Key) -> Rendered:
 class _KeptError(Exception):
     """Another request with this key was answered while this one began."""
 
-    def __init__(self, row: IdempotencyKey) -> None:
+    def __init__(self, row: Kept) -> None:
         self.row = row
 
 
@@ -183,8 +191,10 @@ def _over() -> Any:
     return IdempotencyKey.created_at <= clock() - literal(KEPT, Interval())
 
 
-def _kept(tx: Tx, key: Key) -> IdempotencyKey | None:
-    return tx.scalars(select(IdempotencyKey).where(IdempotencyKey.id == key.id, ~_over())).one_or_none()
+def _kept(tx: Tx, key: Key) -> Kept | None:
+    columns = (IdempotencyKey.fingerprint, IdempotencyKey.request_id, IdempotencyKey.answer)
+    row = tx.execute(select(*columns).where(IdempotencyKey.id == key.id, ~_over())).one_or_none()
+    return Kept(*row) if row is not None else None
 
 
 def forget(tx: Tx) -> int:

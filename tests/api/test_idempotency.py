@@ -355,6 +355,23 @@ def test_two_at_once_make_one(api, db, stage):
     assert left(db)[0] == 1
 
 
+def test_the_first_may_end_while_the_second_prepares(api, db, stage):
+    """It was not there at the first look, and is at the second: the second's work before it is for nothing, and does no harm."""
+    first = []
+
+    def overtake(_request):
+        stage.before = lambda request: None
+        other = threading.Thread(target=lambda: first.append(send(api)))
+        other.start()
+        other.join(20)
+
+    stage.before = overtake
+    second = send(api)
+    assert second.headers["idempotent-replayed"] == "true"
+    assert second.json == first[0].json
+    assert (stage.calls, left(db)) == (2, (1, 1, 1))
+
+
 def test_many_at_once_make_one(api, db):
     barrier, answers = threading.Barrier(6), []
 
