@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 import uuid
@@ -17,7 +18,7 @@ from falcon.routing import CompiledRouter
 from sqlalchemy.exc import OperationalError
 
 from common import errors, log, metrics
-from common.api import idempotency
+from common.api import idempotency, openapi
 from common.api.answer import Rendered, render, send
 from common.api.body import dumps, read_json
 from common.api.operation import Operation
@@ -57,10 +58,12 @@ def build(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
 
 
 def _add_versions(app: falcon.App[falcon.Request, falcon.Response], service: Service) -> None:
-    """Version documents, health and figures: what needs no token."""
+    """Version documents, the API document, health and figures: what needs no token."""
     for path, document in service.versions.items():
         for spelling in {path or "/"} if service.trailing_slash else {path or "/", path + "/"}:
             app.add_route(spelling, _Versions(service, document))
+    if service.document:
+        app.add_route(service.document, _Document(service))
     app.add_route("/healthcheck", _Health(service))
     app.add_route("/metrics", metrics.Resource())
 
@@ -227,6 +230,24 @@ class _Versions:
         response.status = falcon.code_to_http_status(status)
         response.data = dumps(body)
         http.context.version = self._service.microversions.minimum if self._service.microversions else None
+        _common_headers(self._service, http, response, "req-" + str(uuid.uuid4()))
+
+    on_head = on_get
+
+
+class _Document:
+    """The API document, rendered once."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    @functools.cached_property
+    def _data(self) -> bytes:
+        return openapi.rendered(self._service)
+
+    def on_get(self, http: falcon.Request, response: falcon.Response) -> None:
+        """Answer without asking for a token."""
+        response.data = self._data
         _common_headers(self._service, http, response, "req-" + str(uuid.uuid4()))
 
     on_head = on_get

@@ -59,8 +59,8 @@ class Operation:
 
     @property
     def idempotent(self) -> bool:
-        """Whether `Idempotency-Key` is heard: on a POST of somebody known, whose answer may be kept."""
-        return self.method == "POST" and self.token and not self.raw and not self.secret
+        """Whether `Idempotency-Key` is heard: on a POST of somebody known that changes something, and whose answer may be kept."""
+        return self.method == "POST" and self.token and not (self.raw or self.secret or self.read_only)
 
     def covers(self, version: Version | None) -> bool:
         """Whether it exists at this microversion."""

@@ -23,6 +23,7 @@ class Service:
     prefixes: what stands before the path of each operation (`("/v3/{project_id}", "/v3")` in the volume API).
     versions: documents that need no token, by path; each is called with the base URL by which the client came and gives status and body.
     trailing_slash: whether `/things/` is `/things`; in the image API it is an image without a name. A `{project_id}` must be the token's.
+    document: where the API document is had; without a token, as the version documents.
     documented: every answer has a declared shape, and every query parameter that is heard; tests see to it.
     waiting: how many requests may wait for something bounded (a hash) on top of the threads that serve all others.
     `db` and `authenticate` are handed in by the process that serves it.
@@ -37,6 +38,7 @@ class Service:
     microversions: Microversions | None = None
     max_body: int = 1 << 20
     trailing_slash: bool = True
+    document: str = ""
     documented: bool = False
     waiting: Callable[[], int] = lambda: 0
 

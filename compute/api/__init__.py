@@ -12,6 +12,7 @@ SERVICE = Service(
     dialect=NOVA,
     modules=(servers, server_actions, server_parts, flavors, keypairs, hosts, quotas, extensions),
     rules=RULES,
+    document="/v2.1/openapi.json",
     prefixes=("/v2.1/{project_id}", "/v2.1", "/v2/{project_id}", "/v2"),
     versions={
         "": versions.root,

@@ -67,6 +67,7 @@ SERVICE = Service(
         *federation.MODULES,
     ],
     rules=RULES,
+    document="/v3/openapi.json",
     # A flood of log-ins fills the hash pool's queue and no more: the other threads go on answering.
     waiting=lambda: CONF.identity.hash_queue,
     versions={

@@ -24,6 +24,7 @@ SERVICE = Service(
     dialect=GLANCE,
     modules=(images, data, members, schemas),
     rules=RULES,
+    document="/v2/openapi.json",
     prefixes=("/v2",),
     trailing_slash=False,
     waiting=lambda: CONF.api.threads,

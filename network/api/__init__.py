@@ -37,4 +37,6 @@ def _resources(base: str) -> tuple[int, dict[str, Any]]:
     }
 
 
-SERVICE = Service("network", NEUTRON, MODULES, RULES, versions={"": _versions, "/v2.0": _resources}, prefixes=("/v2.0",))
+SERVICE = Service(
+    "network", NEUTRON, MODULES, RULES, versions={"": _versions, "/v2.0": _resources}, prefixes=("/v2.0",), document="/v2.0/openapi.json"
+)

@@ -23,6 +23,7 @@ SERVICE = Service(
     dialect=CINDER,
     modules=(volumes, actions, snapshots, metadata, types, quotas),
     rules=RULES,
+    document="/v3/openapi.json",
     prefixes=("/v3/{project_id}", "/v3"),
     versions={"": lambda base: (300, _versions(base)), "/v3": lambda base: (200, _versions(base))},
     microversions=Microversions("volume", (3, 0), (3, 0)),

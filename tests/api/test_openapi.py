@@ -1,0 +1,181 @@
+"""The API documents: valid, true, as the golden files under docs/api say, and served.
+
+`WOLKE_GOLDEN=write` writes them anew; the diff is the change of the contract.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import types
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from common.api import check, shapes
+from common.api.dialect import KEYSTONE
+from common.api.openapi import document, rendered
+from common.api.operation import Answer, operation
+from common.api.portable import Schemas
+from common.api.service import Service
+from common.api.shapes import Checker
+from common.cmd import SERVICES, room
+from common.errors import BadRequest
+from tests.support.api import client, counted
+from tests.support.api_pages import page
+
+DOCS = Path(__file__).parents[2] / "docs" / "api"
+WRITE = "WOLKE_GOLDEN=write pytest tests/api/test_openapi.py"
+
+
+@pytest.fixture(params=SERVICES)
+def service(request):
+    return room(request.param, "api").SERVICE
+
+
+def pretty(made):
+    return json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def golden(name, text):
+    """Fail with a diff and the command unless the golden file says `text`."""
+    path = DOCS / name
+    if os.environ.get("WOLKE_GOLDEN") == "write":
+        DOCS.mkdir(exist_ok=True)
+        path.write_text(text)
+    kept = path.read_text() if path.exists() else ""
+    if kept != text:
+        diff = "\n".join(list(difflib.unified_diff(kept.splitlines(), text.splitlines(), "as kept", "as declared", lineterm="", n=1))[:40])
+        pytest.fail(f"docs/api/{name} is not what the operations declare. Read the diff, then run: {WRITE}\n{diff}", pytrace=False)
+
+
+def test_it_is_as_kept(service):
+    golden(f"{service.name}.openapi.json", pretty(document(service)))
+
+
+def test_its_page_is_as_kept(service):
+    golden(f"{service.name}.md", page(document(service)))
+
+
+def test_it_is_openapi(service):
+    made = json.loads(rendered(service))
+    assert made["openapi"] == "3.1.0"
+    assert [error.message for error in OpenAPIV31SpecValidator(made).iter_errors()] == []
+
+
+def test_it_has_every_operation(service):
+    made = document(service)
+    for item in service.operations:
+        found = made["paths"][item.path][item.method.lower()]
+        assert found["summary"]
+        assert str(item.status) in found["responses"]
+        if item.action:
+            assert item.action in json.dumps(found)
+    ids = [found["operationId"] for methods in made["paths"].values() for found in methods.values()]
+    assert len(ids) == len(set(ids))
+    assert not re.search(r'"x-integer"|"x-boolean"|\(\?a?i', json.dumps(made))
+
+
+def test_it_is_served_to_everybody_rendered_once(service, db):
+    ask = client(service, db).as_(None)
+    with counted(db) as sent:
+        first = ask("GET", service.document, ok=200)
+    assert not sent
+    assert first.headers["content-type"] == "application/json"
+    assert first.json == json.loads(pretty(document(service)))
+    assert ask("GET", service.document, ok=200).content == first.content
+    assert ask("HEAD", service.document, ok=200).content == b""
+    ask("POST", service.document, ok=405)
+
+
+def plain(shape):
+    return Draft202012Validator(Schemas().standard(shape))
+
+
+@pytest.mark.parametrize(("shape", "good", "bad"), [
+    ({"type": "string", "pattern": "a|b"}, ["a", "b"], ["ab", "xa", ""]),
+    ({"type": "string", "pattern": "^a+"}, ["a", "aa"], ["ab", "ba"]),
+    (shapes.LOOSE_BOOLEAN, [True, "true", "TRUE", "Yes", "n", 0], ["maybe", "xtrue", 2]),
+    (shapes.NAME, ["x", " x"], ["", " ", 1]),
+    (shapes.integer(0), [0, 7, "7"], [-1, "x", 1.5]),
+    (shapes.METADATA, [{"a": "b"}, {}], [{"a": 1}]),
+])  # fmt: skip
+def test_the_standard_understands_our_shapes(shape, good, bad):
+    for value in good:
+        Checker(shape)(value)
+        assert plain(shape).is_valid(value), value
+    for value in bad:
+        with pytest.raises(BadRequest):
+            Checker(shape)(value)
+        assert not plain(shape).is_valid(value), value
+
+
+def test_parameters_are_what_their_text_says():
+    assert Schemas().standard({"type": "string", "x-integer": {"minimum": 0}}) == {"type": "integer", "minimum": 0}
+    assert Schemas().standard({"type": "string", "x-boolean": True}) == {"type": "boolean"}
+
+
+def test_a_shape_with_a_title_is_kept_once():
+    schemas, toy = Schemas(), {**shapes.obj({"id": shapes.ID}), "title": "Toy"}
+    assert schemas.standard(shapes.array(toy))["items"] == {"$ref": "#/components/schemas/Toy"}
+    assert schemas.standard(shapes.wrapped("toy", toy))["properties"]["toy"] == {"$ref": "#/components/schemas/Toy"}
+    other = {**toy, "properties": {}}
+    assert schemas.standard(other)["title"] == "Toy"
+    assert list(schemas.named) == ["Toy"]
+
+
+def toys():
+    module = types.ModuleType("toys")
+
+    @operation("POST", "/act", action="toy:eat", body_key="eat", body=shapes.wrapped("eat", shapes.BOOLEAN), status=202)
+    def eat(request):
+        """Eat it."""
+
+    @operation("POST", "/act", action="toy:throw", body_key="throw", answer=shapes.obj({"far": shapes.BOOLEAN}), secret=True)
+    def throw(request):
+        """Throw it."""
+
+    @operation("GET", "/silent", action=None)
+    def silent(request):
+        """Say nothing of what is answered."""
+        return {"x": 1}
+
+    @operation("GET", "/deaf", action=None, status=204, query={"a": shapes.TEXT})
+    def deaf(request):
+        """Hear what is not declared."""
+        request.query.one("a")
+        request.query.all("b")
+
+    @operation("GET", "/other", action=None, answer=shapes.obj({}), statuses=(206,))
+    def other(request):
+        """Answer with one of several statuses."""
+        return Answer({}, status=int(request.header("X-Status")))
+
+    for fn in (eat, throw, silent, deaf, other):
+        fn.__module__ = "toys"
+        setattr(module, fn.__name__, fn)
+    return Service("toys", KEYSTONE, [module], [], document="/v9/openapi.json", documented=True)
+
+
+def test_several_actions_of_one_path_are_alternatives():
+    made = document(toys())["paths"]["/act"]["post"]
+    eat, throw = made["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert (eat["x-wolke-policy"], eat["x-openstack"], eat["description"]) == ("toy:eat", {"action-name": "eat"}, "Eat it.")
+    assert throw["required"] == ["throw"]
+    assert set(made["responses"]) == {"200", "202", "default"}
+    assert made["responses"]["200"]["content"]["application/json"]["schema"]["properties"] == {"far": {"type": "boolean"}}
+
+
+@pytest.mark.parametrize(("path", "told"), [
+    ("/silent", "declare its shape as answer="), ("/deaf", "hears the query parameters b"), ("/other", "answers 203: declare it"),
+])  # fmt: skip
+def test_what_is_not_declared_fails_in_tests(db, caplog, path, told):
+    ask = client(toys(), db)
+    ask("GET", path, headers={"X-Status": "203"}, ok=500)
+    assert told in caplog.text
+    ask("GET", "/other", headers={"X-Status": "206"}, ok=206)
+    assert check.ANSWERS
