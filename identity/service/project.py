@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, delete, select, update
 
 from common.auth import Actor
+from common.config import CONF
 from common.db import Tx
 from common.errors import BadRequest, Forbidden
 from identity.models import DEFAULT_DOMAIN, Group, Project, Role, User
@@ -17,6 +18,8 @@ COLUMNS = ("name", "description", "enabled")
 KNOWN = (*COLUMNS, "id", "explicit_domain_id", "domain_id", "parent_id", "is_domain", "options", "links", "tags")
 FILTERS = {name: getattr(Project, name) for name in ("name", "domain_id", "parent_id", "enabled", "is_domain")}
 MAX_DEPTH = 5
+# The model of limits that knows a domain and its projects only lets none lie below them.
+DEPTH_OF_LIMITS = {"strict_two_level": 1}
 
 
 def create_domain(tx: Tx, values: Values, *, domain_id: str | None = None) -> Project:
@@ -82,8 +85,9 @@ def _must_take_one_more(tx: Tx, parent: Project) -> None:
         raise missing("project", parent.id)
     if disabled := next((project.id for project in branch if not project.enabled), None):
         raise BadRequest(f"cannot create a project in a branch containing a disabled project: {disabled}")
-    if len(branch) > MAX_DEPTH:
-        raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch: {MAX_DEPTH} projects below the domain.")
+    deepest = DEPTH_OF_LIMITS.get(CONF.identity.limit_model, MAX_DEPTH)
+    if len(branch) > deepest:
+        raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch: {deepest} projects below the domain.")
 
 
 def home_domain(actor: Actor) -> str:

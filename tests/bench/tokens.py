@@ -8,6 +8,8 @@ from common.auth import Authenticator
 from common.config import CONF
 from common.db import Database
 from identity import manage, public
+from identity.service import catalog
+from identity.service.token import Scope
 from tests.bench.figures import say, timed
 from tests.support.identity import issue  # the shortest way to a token: no password is hashed
 from tests.support.postgres import running
@@ -27,7 +29,20 @@ def main() -> None:
             authenticate(token)
             count += 1
         print(f"token check, again: {count / 3:.0f} a second   target 3000")
+        _catalogue(db)
         db.close()
+
+
+def _catalogue(db: Database) -> None:
+    """The catalogue of a project, as each validated token shows it: asked for, and remembered."""
+    scope = Scope("project", "p")
+
+    def cold() -> None:
+        catalog.forget(db)
+        catalog.catalogue(db, "u", scope)
+
+    say("catalogue, cold", timed(cold, 500, warm=20), target="1 ms")
+    say("catalogue, again", timed(lambda: catalog.catalogue(db, "u", scope), 2000, warm=20), unit="us", scale=1e6, target="100 us")
 
 
 if __name__ == "__main__":

@@ -344,6 +344,11 @@ def test_a_nested_project_has_no_strict_limit(cloud, service, strict):
     limit(cloud, service, 1, domain_id="default")
 
 
+def test_strict_limits_let_no_project_nest(cloud, strict):
+    _, _, project = cloud.member("ann")
+    assert "depth" in cloud.admin.post("/v3/projects", {"project": {"name": "c", "parent_id": project["id"]}}, ok=403)["error"]["message"]
+
+
 def test_strict_limits_hold_when_both_are_written_at_once(cloud, service, strict):
     _, _, project = cloud.member("ann")
     register(cloud, service, default=100)
