@@ -97,13 +97,8 @@ class Server:
         page = SimplePagedResultsControl(criticality=False, size=self._settings.page_size or PAGE, cookie=b"")
         found: list[Entry] = []
         try:
-            while True:
-                if self._deadline.passed:
-                    raise DirectoryAway(f"{self._settings.url}: a search in {base} takes longer than {WHOLE:.0f} s")
-                message = self._ldap.search_ext(base, SCOPES[scope], filter, list(attributes), serverctrls=[page], timeout=SECONDS)
-                _, entries, _, controls = self._ldap.result3(message, timeout=SECONDS)
-                found += [_entry(dn, values) for dn, values in entries if dn is not None]  # None: a referral
-                page.cookie = next((each.cookie for each in controls if each.controlType == page.controlType), b"")
+            while not self._deadline.passed:
+                found += self._page(page, base, scope, filter, attributes)
                 if not page.cookie:
                     return found
         except ldap.NO_SUCH_OBJECT:
@@ -112,6 +107,14 @@ class Server:
             raise DirectoryAway(f"{self._settings.url}: {base} is not there, or its reader may not see it") from None
         except (ldap.LDAPError, ValueError) as error:
             raise DirectoryAway(f"{self._settings.url}: search in {base}: {_why(error)}") from None
+        raise DirectoryAway(f"{self._settings.url}: a search in {base} takes longer than {WHOLE:.0f} s")
+
+    def _page(self, page: Any, base: str, scope: Scope, filter: str, attributes: Sequence[str]) -> list[Entry]:
+        """The next entries; `page` then says whether there are more."""
+        message = self._ldap.search_ext(base, SCOPES[scope], filter, list(attributes), serverctrls=[page], timeout=SECONDS)
+        _, entries, _, controls = self._ldap.result3(message, timeout=SECONDS)
+        page.cookie = next((each.cookie for each in controls if each.controlType == page.controlType), b"")
+        return [_entry(dn, values) for dn, values in entries if dn is not None]  # None: a referral
 
     def accepts(self, dn: str, password: str) -> bool:
         """See `Connection.accepts`."""

@@ -49,12 +49,16 @@ class Memory:
         names = {dn: names_of(dn) for dn in self.entries}
         if scope != "base" and top not in names.values():
             raise DirectoryAway(f"memory: {base} is not there, or its reader may not see it")
-        found = [self._entry(dn) for dn, parts in names.items() if _within(parts, top, scope)]
         wanted = {name.lower() for name in attributes}
-        return [Entry(e.dn, {k: v for k, v in e.attributes.items() if k in wanted}) for e in found if test(e)]
+        found = (self._entry(dn) for dn, parts in names.items() if _within(parts, top, scope))
+        return [_only(entry, wanted) for entry in found if test(entry)]
 
     def _entry(self, dn: str) -> Entry:
         return Entry(dn, {name.lower(): tuple(value.encode() for value in values) for name, values in self.entries[dn].items()})
+
+
+def _only(entry: Entry, wanted: set[str]) -> Entry:
+    return Entry(entry.dn, {name: values for name, values in entry.attributes.items() if name in wanted})
 
 
 def _within(parts: tuple[object, ...], top: tuple[object, ...], scope: Scope) -> bool:

@@ -1,0 +1,161 @@
+"""Looks at a domain's directory: before its users and groups are shown, their rows are brought up to what is there now.
+
+What a look should have seen and did not is disabled, not deleted: what it was granted waits for its return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from common.auth import Actor
+from common.db import Database, Tx
+from common.errors import ServiceUnavailable
+from identity.engine.ldap_directory import Directory, GroupEntry, UserEntry
+from identity.models import Group
+from identity.service import shadow
+from identity.service.directory import ask, domains, group_of, record, target_of, user_of
+from identity.service.password import Source
+from identity.service.rows import own_domain
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a whole look found, and how many users it disabled."""
+
+    users: int
+    groups: int
+    members: int
+    disabled: int
+
+
+def see_user(db: Database, source: Source, actor: Actor, user_id: str) -> None:
+    """Let the row of a directory's user, and its memberships, be as they are there now; nothing for another's. Raises ServiceUnavailable."""
+    if len(user_id) != 64 or not domains(db):
+        return
+    target = target_of(db, user_id, domains(db))
+    if target is None or target.external_id is None or not _sees(actor, target.domain_id, user_id):
+        return
+
+    def look(directory: Directory) -> None:
+        found = directory.user(target.external_id or "")
+        if found is not None:
+            record(db, target.domain_id, found, directory.groups_of(found))
+        else:
+            db.run(lambda tx: shadow.disable_unseen(tx, target.domain_id, (), id=user_id))
+
+    ask(db, source, target.domain_id, look)
+
+
+def see_users(db: Database, source: Source, actor: Actor, filters: Mapping[str, Any]) -> None:
+    """The same for the users of the one domain that a list is about: all, or those whose name passes the filters."""
+    domain_id = _listed(db, actor, filters)
+    if domain_id is None:
+        return
+    name, how = _wanted(filters)
+    found = ask(db, source, domain_id, lambda directory: directory.users(name, how))
+    users = [user_of(domain_id, entry) for entry in found]
+
+    def write(tx: Tx) -> None:
+        shadow.put_users(tx, domain_id, users)
+        if not how and (users or name is not None):
+            shadow.disable_unseen(tx, domain_id, [user.id for user in users], name=name)
+
+    db.run(write)
+
+
+def see_group(db: Database, source: Source, actor: Actor, group_id: str, *, members: bool = False) -> None:
+    """The same for one group, and with `members` for who is in it."""
+    known = domains(db)
+    if len(group_id) != 64 or not known:
+        return
+    row = db.run(lambda tx: tx.execute(select(Group.domain_id, Group.external_id).where(Group.id == group_id)).first())
+    if row is None or row.external_id is None or row.domain_id not in known or not _sees(actor, row.domain_id):
+        return
+
+    def look(directory: Directory) -> tuple[GroupEntry | None, list[UserEntry]]:
+        team = directory.group(row.external_id)
+        return team, [user for user, _ in directory.members([team], directory.users())] if team is not None and members else []
+
+    team, people = ask(db, source, row.domain_id, look)
+
+    def write(tx: Tx) -> None:
+        if team is None:
+            shadow.empty_unseen(tx, row.domain_id, (), id=group_id)
+            return
+        shadow.put_groups(tx, row.domain_id, [group_of(row.domain_id, team)])
+        if members:
+            users = [user_of(row.domain_id, entry) for entry in people]
+            shadow.put_users(tx, row.domain_id, users)
+            shadow.put_members(tx, row.domain_id, [(user.id, group_id) for user in users], group_id=group_id)
+
+    db.run(write)
+
+
+def see_groups(db: Database, source: Source, actor: Actor, filters: Mapping[str, Any]) -> None:
+    """The same for the groups of the one domain that a list is about."""
+    domain_id = _listed(db, actor, filters)
+    if domain_id is None:
+        return
+    name, how = _wanted(filters)
+    found = ask(db, source, domain_id, lambda directory: directory.groups(name, how))
+    groups = [group_of(domain_id, entry) for entry in found]
+
+    def write(tx: Tx) -> None:
+        shadow.put_groups(tx, domain_id, groups)
+        if not how and (groups or name is not None):
+            shadow.empty_unseen(tx, domain_id, [group.id for group in groups], name=name)
+
+    db.run(write)
+
+
+def sync(db: Database, domain_id: str) -> Synced:
+    """Look at everybody: users, groups, memberships; who is gone is disabled. Raises ServiceUnavailable.
+
+    A directory that shows no user at all is not believed: its reader has lost its rights, or the tree its place.
+    """
+
+    def look(directory: Directory) -> tuple[list[UserEntry], list[GroupEntry], list[tuple[UserEntry, GroupEntry]]]:
+        people, teams = directory.users(), directory.groups()
+        return people, teams, directory.members(teams, people)
+
+    people, teams, pairs = ask(db, ("", ""), domain_id, look)
+    if not people:
+        raise ServiceUnavailable(
+            f"The directory of domain {domain_id} shows no user; nothing was changed. Look at ldap.user_tree_dn and user_filter."
+        )
+    users, groups = [user_of(domain_id, entry) for entry in people], [group_of(domain_id, entry) for entry in teams]
+    ids = {entry.external_id: user.id for entry, user in zip(people, users, strict=True)}
+    of_team = {entry.external_id: group.id for entry, group in zip(teams, groups, strict=True)}
+    members = [(ids[user.external_id], of_team[group.external_id]) for user, group in pairs]
+
+    def write(tx: Tx) -> int:
+        shadow.put_users(tx, domain_id, users)
+        shadow.put_groups(tx, domain_id, groups)
+        shadow.put_members(tx, domain_id, members)
+        return shadow.disable_unseen(tx, domain_id, list(ids.values()))
+
+    return Synced(len(users), len(groups), len(members), db.run(write))
+
+
+def _listed(db: Database, actor: Actor, filters: Mapping[str, Any]) -> str | None:
+    """The directory's domain that a list is about, if it is about one that the actor sees."""
+    domain_id = filters.get("domain_id") or own_domain(actor)
+    return domain_id if domain_id and domain_id in domains(db) and _sees(actor, domain_id) else None
+
+
+def _sees(actor: Actor, domain_id: str, user_id: str | None = None) -> bool:
+    return own_domain(actor) in (None, domain_id) or (user_id is not None and user_id == actor.user_id)
+
+
+def _wanted(filters: Mapping[str, Any]) -> tuple[str | None, str]:
+    """(name, how) of the first filter by name; SQL applies them all once more, and exactly."""
+    for key, value in filters.items():
+        name, _, match = key.partition("__")
+        how = match.removeprefix("i") if match else ""
+        if name == "name" and value and how in ("", "contains", "startswith", "endswith"):
+            return str(value), how
+    return None, ""

@@ -1,0 +1,371 @@
+"""A domain whose people are a directory's, told as stories through the API; the directory is the twin that the contract suite proves."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from identity import manage_directory
+from identity.engine.ldap_memory import Memory
+from identity.service import directory
+from tests.support import slapd
+from tests.support.api import counted
+from tests.support.identity import by_password, by_token
+from tests.support.slapd import PEOPLE, READ, READER, SUFFIX
+
+ANN, BOB = f"cn=ann,ou=Users,{SUFFIX}", f"cn=bob,ou=Users,{SUFFIX}"
+STAFF = f"cn=staff,ou=Groups,{SUFFIX}"
+
+
+class Corp:
+    """The domain corp and its directory."""
+
+    def __init__(self, cloud) -> None:
+        self.cloud, self.admin = cloud, cloud.admin
+        self.memory = Memory(PEOPLE)
+        directory.use(self.memory.connect)
+        self.id = cloud.make("domain", name="corp")["id"]
+        self.configure()
+
+    def configure(self, **more: object) -> None:
+        self.admin("PUT", f"/v3/domains/{self.id}/config", {"config": {"identity": {"driver": "ldap"}, "ldap": {**READ, **more}}})
+
+    def key(self, kind: str, external_id: str) -> str:
+        return hashlib.sha256(f"{self.id}{kind}{external_id}".encode()).hexdigest()
+
+    def login(self, name: str, password: str | None = None, scope=None, ok: int = 201):
+        body = by_password(name, f"pw-{name}" if password is None else password, scope, domain=self.id)
+        return self.cloud.nobody("POST", "/v3/auth/tokens", body, ok=ok)
+
+    def names(self, kind: str, query: str = "") -> list[str]:
+        return sorted(row["name"] for row in self.admin.get(f"/v3/{kind}?domain_id={self.id}{query}")[kind])
+
+
+@pytest.fixture
+def corp(cloud, monkeypatch):
+    monkeypatch.setattr(directory, "REFUSAL_SECONDS", 0.05)
+    yield Corp(cloud)
+    directory.use(None)
+    directory.forget()
+
+
+def test_a_grant_to_a_group_of_the_directory_counts_at_log_in(corp):
+    assert corp.names("groups") == ["Enabled", "Odd (*)", "Staff"]
+    project = corp.cloud.make("project", name="p")
+    group = corp.key("group", "staff")
+    corp.admin("PUT", f"/v3/projects/{project['id']}/groups/{group}/roles/{corp.cloud.role('member')}", ok=204)
+    token = corp.login("ann", scope={"project": {"id": project["id"]}}).json["token"]
+    assert (token["user"]["id"], token["user"]["name"], token["user"]["domain"]["name"]) == (corp.key("user", "ann"), "ann", "corp")
+    assert "member" in [role["name"] for role in token["roles"]]
+    assert token["methods"] == ["password"]
+    # Who leaves the group loses the role at the next look, in the token that he has.
+    raw = corp.login("ann", scope={"project": {"id": project["id"]}}).headers["X-Subject-Token"]
+    corp.memory.entries[STAFF]["member"].remove(ANN)
+    corp.login("ann", scope={"project": {"id": project["id"]}}, ok=401)
+    corp.cloud.nobody.as_(raw)("GET", "/v3/auth/projects", ok=401)
+
+
+def test_log_in_by_id_by_domain_name_and_in_another_case(corp):
+    by_id = {"user": {"id": corp.key("user", "ann"), "password": "pw-ann"}}
+    ask = {"auth": {"identity": {"methods": ["password"], "password": by_id}}}
+    corp.cloud.nobody("POST", "/v3/auth/tokens", ask, ok=401)  # nobody has seen him yet
+    corp.login("ANN", "pw-ann")
+    corp.cloud.nobody("POST", "/v3/auth/tokens", ask, ok=201)
+    by_name = {"user": {"name": "ann", "domain": {"name": "corp"}, "password": "pw-ann"}}
+    corp.cloud.nobody("POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": ["password"], "password": by_name}}}, ok=201)
+    by_id["user"]["password"] = "wrong"
+    corp.cloud.nobody("POST", "/v3/auth/tokens", ask, ok=401)
+
+
+@pytest.mark.parametrize(("name", "password"), [
+    ("ann", ""), ("ann", "wrong"), ("ann", "pw-ann "), ("nobody", "pw-ann"), ("", "pw-ann"), ("*", "pw-ann"), ("a*", "pw-ann"), ("ann)(uid=*", "pw-ann"),
+    ("bob", "pw-bob"), ("ann", "pw-ann\ud800"),
+])  # fmt: skip
+def test_who_is_not_let_in(corp, name, password):
+    status = corp.login(name, password, ok=None)
+    assert status.status_code == (400 if "\ud800" in password else 401), status.text
+
+
+def test_an_empty_password_never_reaches_the_directory(corp):
+    corp.login("ann")
+    corp.memory.binds.clear()
+    corp.memory.entries[ANN]["userPassword"] = [""]
+    corp.login("ann", "", ok=401)
+    assert corp.memory.binds == []
+
+
+def test_all_refusals_are_one(corp, monkeypatch):
+    monkeypatch.setattr(directory, "REFUSAL_SECONDS", 0.3)
+    corp.login("ann")
+    answers, times = [], []
+    id = {"id": corp.key("user", "ann")}
+    unknown = {"id": "f" * 64}
+    for user in ({"name": "ann"}, {"name": "nobody"}, {"name": "bob"}, id, unknown):
+        who = {**user, "password": "wrong"} if "id" in user else {**user, "domain": {"id": corp.id}, "password": "wrong"}
+        started = time.monotonic()
+        answers.append(
+            corp.cloud.nobody(
+                "POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": ["password"], "password": {"user": who}}}}, ok=401
+            ).json
+        )
+        times.append(time.monotonic() - started)
+    assert all(answer == answers[0] for answer in answers)
+    assert all(0.3 <= spent < 0.5 for spent in times), times
+    assert corp.memory.binds.count(ANN) >= 2
+    assert any("nobody-" in dn for dn in corp.memory.binds)
+
+
+def test_lists_show_the_directory(corp):
+    assert corp.names("users") == ["Cäsar", "ann", "bob", "o'hara*)(uid=*"]
+    assert corp.names("users", "&name=ann") == ["ann"]
+    assert corp.names("users", "&name__contains=a") == ["Cäsar", "ann", "o'hara*)(uid=*"]
+    assert corp.names("users", "&name__istartswith=AN") == ["ann"]
+    assert corp.names("users", "&enabled=false") == ["bob"]
+    assert corp.names("groups", "&name=Staff") == ["Staff"]
+    ann = corp.admin.get(f"/v3/users/{corp.key('user', 'ann')}")["user"]
+    assert (ann["email"], ann["description"], ann["enabled"], ann["domain_id"]) == ("ann@acme.test", "First", True, corp.id)
+    members = corp.admin.get(f"/v3/groups/{corp.key('group', 'staff')}/users")["users"]
+    assert sorted(user["name"] for user in members) == ["ann", "bob"]
+    groups = corp.admin.get(f"/v3/users/{corp.key('user', 'ann')}/groups")["groups"]
+    assert sorted(group["name"] for group in groups) == ["Enabled", "Staff"]
+    assert corp.admin.get(f"/v3/groups/{corp.key('group', 'staff')}")["group"]["description"] == "All of us"
+    first = corp.admin.get(f"/v3/users?domain_id={corp.id}&limit=2")
+    asked = corp.memory.asked
+    rest = corp.admin.get(f"/v3/users?domain_id={corp.id}&limit=10&marker={first['users'][-1]['id']}")
+    assert len(first["users"]) + len(rest["users"]) == 4
+    assert corp.memory.asked == asked
+
+
+def test_a_reader_of_the_domain_sees_it_and_others_do_not(corp):
+    corp.names("users")
+    corp.cloud.grant("reader", user=corp.key("user", "ann"), domain=corp.id)
+    token = corp.login("ann", scope={"domain": {"id": corp.id}}).headers["X-Subject-Token"]
+    client = corp.cloud.nobody.as_(token)
+    assert len(client.get("/v3/users")["users"]) == 4
+    foreign = corp.cloud.make("domain", name="foreign")
+    corp.cloud.make("user", name="eve", password="pw", domain_id=foreign["id"])
+    eve = corp.admin.get("/v3/users?name=eve")["users"][0]["id"]
+    corp.cloud.grant("reader", user=eve, domain=foreign["id"])
+    client = corp.cloud.login("eve", "pw", {"domain": {"id": foreign["id"]}}, domain=foreign["id"])
+    asked = corp.memory.asked
+    assert client.get(f"/v3/users?domain_id={corp.id}")["users"] == []
+    client.get(f"/v3/users/{corp.key('user', 'ann')}", ok=403)
+    client.get(f"/v3/groups/{corp.key('group', 'staff')}", ok=403)
+    assert corp.memory.asked == asked
+
+
+def test_the_directory_is_read_only(corp):
+    corp.names("users")
+    corp.names("groups")
+    admin, ann, staff = corp.admin, f"/v3/users/{corp.key('user', 'ann')}", f"/v3/groups/{corp.key('group', 'staff')}"
+    told = [admin("POST", "/v3/users", {"user": {"name": "x", "domain_id": corp.id}}, ok=403)]
+    told.append(admin("POST", "/v3/groups", {"group": {"name": "x", "domain_id": corp.id}}, ok=403))
+    for change in ({"name": "x"}, {"enabled": False}, {"password": "x"}, {"email": "x"}, {"description": "x", "options": {}}):
+        told.append(admin("PATCH", ann, {"user": change}, ok=403))
+    told += [admin("PATCH", staff, {"group": {"name": "x"}}, ok=403), admin("DELETE", ann, ok=403), admin("DELETE", staff, ok=403)]
+    ours = corp.cloud.make("group", name="ours")
+    mine = corp.cloud.make("user", name="mine")
+    for group, user in ((staff, ann), (f"/v3/groups/{ours['id']}", ann), (staff, f"/v3/users/{mine['id']}")):
+        told.append(admin("PUT", f"{group}{user.removeprefix('/v3')}", ok=403))
+    told.append(admin("DELETE", f"{staff}{ann.removeprefix('/v3')}", ok=403))
+    assert all("read-only" in answer.text for answer in told)
+    project = corp.cloud.make("project", name="p")
+    changed = admin.patch(ann, {"user": {"default_project_id": project["id"], "options": {"lock_password": True}}}, ok=200)["user"]
+    assert (changed["default_project_id"], changed["options"]) == (project["id"], {"lock_password": True})
+    corp.cloud.grant("member", user=corp.key("user", "ann"), project=project["id"])
+    assert corp.login("ann").json["token"]["project"]["id"] == project["id"]
+
+
+def test_a_password_is_changed_in_the_directory(corp):
+    corp.login("ann")
+    path = f"/v3/users/{corp.key('user', 'ann')}/password"
+    corp.cloud.nobody("POST", path, {"user": {"original_password": "wrong", "password": "new"}}, ok=401)
+    assert "changed there" in corp.cloud.nobody("POST", path, {"user": {"original_password": "pw-ann", "password": "new"}}, ok=403).text
+
+
+def test_a_changed_entry_shows_at_the_next_look(corp):
+    corp.names("users")
+    corp.memory.entries[ANN]["mail"] = ["new@acme.test"]
+    corp.memory.entries[ANN]["uid"], corp.memory.entries[BOB]["uid"] = ["bob"], ["ann"]
+    assert corp.names("users") == ["Cäsar", "ann", "bob", "o'hara*)(uid=*"]
+    ann = corp.admin.get(f"/v3/users/{corp.key('user', 'ann')}")["user"]
+    assert (ann["name"], ann["email"]) == ("bob", "new@acme.test")
+
+
+@pytest.mark.parametrize("look", ["get", "list", "named", "login", "sync"])
+def test_who_is_gone_is_disabled_and_his_tokens_end(corp, look):
+    token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
+    token.get("/v3/auth/projects")
+    project = corp.cloud.make("project", name="p")
+    id = corp.key("user", "ann")
+    corp.cloud.grant("member", user=id, project=project["id"])
+    entry = corp.memory.entries.pop(ANN)
+    if look == "get":
+        assert corp.admin.get(f"/v3/users/{id}")["user"]["enabled"] is False
+    elif look == "list":
+        assert corp.names("users", "&enabled=false") == ["ann", "bob"]
+    elif look == "named":
+        corp.names("users", "&name=ann")
+    elif look == "login":
+        corp.login("ann", ok=401)
+    else:
+        assert manage_directory.sync(corp.cloud.db) == 0
+    token("GET", "/v3/auth/projects", ok=401)
+    corp.memory.entries[ANN] = entry
+    corp.cloud.nobody("POST", "/v3/auth/tokens", by_token(token.token), ok=401)
+    assert corp.login("ann", scope={"project": {"id": project["id"]}}).json["token"]["user"]["id"] == id
+    token("GET", "/v3/auth/projects", ok=401)
+
+
+def test_who_is_disabled_there_is_disabled_here(corp):
+    token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
+    corp.memory.entries[ANN]["accountControl"] = ["514"]
+    corp.login("ann", ok=401)
+    token("GET", "/v3/auth/projects", ok=401)
+
+
+def test_a_group_that_is_gone_gives_nothing_and_keeps_what_it_was_given(corp):
+    project = corp.cloud.make("project", name="p")
+    corp.names("groups")
+    group = corp.key("group", "staff")
+    corp.admin("PUT", f"/v3/projects/{project['id']}/groups/{group}/roles/{corp.cloud.role('member')}", ok=204)
+    token = corp.cloud.nobody.as_(corp.login("ann", scope={"project": {"id": project["id"]}}).headers["X-Subject-Token"])
+    entry = corp.memory.entries.pop(STAFF)
+    corp.names("groups")
+    token("GET", "/v3/auth/projects", ok=401)
+    corp.memory.entries[STAFF] = entry
+    corp.login("ann", scope={"project": {"id": project["id"]}})
+
+
+def test_a_directory_that_is_away_is_503_for_all_alike(corp):
+    corp.login("ann")
+    corp.memory.away = True
+    told = {corp.login(name, password, ok=503).text for name in ("ann", "nobody", "bob") for password in ("pw-ann", "wrong", "")}
+    assert len(told) == 1
+    assert "does not answer" in told.pop()
+    for path in (f"users?domain_id={corp.id}", f"groups?domain_id={corp.id}", f"users/{corp.key('user', 'ann')}"):
+        corp.admin.get(f"/v3/{path}", ok=503)
+    assert manage_directory.sync(corp.cloud.db) == 1
+    corp.admin.get("/v3/users")  # what is about no directory is answered
+    corp.admin.get("/v3/users?domain_id=default")
+    corp.memory.away = False
+    corp.login("ann")
+
+
+def test_a_token_outlives_a_directory_that_is_away(corp):
+    token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
+    corp.memory.away = True
+    token.get("/v3/auth/projects")
+
+
+def test_a_directory_without_anybody_is_not_believed(corp, capsys):
+    corp.names("users")
+    corp.configure(user_tree_dn=f"ou=Empty,{SUFFIX}")
+    assert corp.names("users", "&enabled=true") == ["Cäsar", "ann", "o'hara*)(uid=*"]
+    assert manage_directory.sync(corp.cloud.db) == 1
+    assert "shows no user" in capsys.readouterr().err
+    corp.configure(user_tree_dn=f"ou=Nowhere,{SUFFIX}")
+    corp.admin.get(f"/v3/users?domain_id={corp.id}", ok=503)
+
+
+def test_sync_sees_everybody(corp, capsys):
+    corp.cloud.make("domain", name="without")
+    assert manage_directory.sync(corp.cloud.db, "corp") == 0
+    assert capsys.readouterr().out == "corp: 4 users, 3 groups, 4 memberships; 0 disabled\n"
+    assert manage_directory.sync(corp.cloud.db, corp.id) == 0
+    assert manage_directory.sync(corp.cloud.db, "without") == 1
+    rows = corp.cloud.db.run(lambda tx: tx.execute(text("SELECT count(*) FROM identity.group_member")).scalar())
+    assert rows == 4
+
+
+def test_users_of_ours_stay_ours(corp):
+    """Those who were in the domain before it had a directory log in as ever, and keep their names."""
+    corp.admin.delete(f"/v3/domains/{corp.id}/config")
+    ours = corp.cloud.make("user", name="ann", password="ours", domain_id=corp.id)
+    corp.configure()
+    assert corp.login("ann", "ours").json["token"]["user"]["id"] == ours["id"]
+    corp.login("ann", "pw-ann", ok=401)
+    assert corp.names("users") == ["Cäsar", "ann", "bob", "o'hara*)(uid=*"]
+    assert corp.admin.get(f"/v3/users?domain_id={corp.id}&name=ann")["users"][0]["id"] == ours["id"]
+    corp.admin.patch(f"/v3/users/{ours['id']}", {"user": {"email": "x"}}, ok=200)
+    corp.admin.delete(f"/v3/users/{ours['id']}")
+    corp.login("ann")
+
+
+def test_a_domain_that_gave_its_directory_up(corp):
+    corp.login("ann")
+    corp.admin.delete(f"/v3/domains/{corp.id}/config")
+    corp.login("ann", ok=401)
+    id = corp.key("user", "ann")
+    assert corp.admin.get(f"/v3/users/{id}")["user"]["enabled"] is True
+    corp.admin.delete(f"/v3/users/{id}")
+
+
+def test_a_change_of_the_password_of_the_reader_is_heard(corp):
+    corp.login("ann")
+    corp.memory.entries[READER]["userPassword"] = ["another"]
+    corp.login("ann", ok=503)
+    corp.admin.patch(f"/v3/domains/{corp.id}/config/ldap/password", {"config": {"password": "another"}}, ok=200)
+    corp.login("ann")
+    corp.admin.patch(f"/v3/domains/{corp.id}/config/ldap/user", {"config": {"user": "cn=%(password)s"}}, ok=200)
+    corp.memory.entries["cn=another"] = {"userPassword": ["another"]}
+    corp.login("ann")
+
+
+def test_an_ordinary_log_in_writes_nothing_and_no_query_count_grows(corp):
+    corp.login("ann")
+    counts = []
+    for _ in range(2):
+        with counted(corp.cloud.db) as sent:
+            corp.login("ann")
+        counts.append(len(sent))
+        assert not [statement for statement in sent if statement.lstrip().startswith(("INSERT", "UPDATE", "DELETE"))]
+    with counted(corp.cloud.db) as few:
+        corp.names("users")
+    for n in range(200):
+        dn, entry = slapd.person(f"cn=more{n},ou=Users,{SUFFIX}", f"more{n}", f"more{n}")
+        corp.memory.entries[dn] = entry
+    with counted(corp.cloud.db) as many:
+        assert len(corp.names("users")) == 204
+    assert len(few) == len(many)
+
+
+def test_looks_at_once_agree(corp):
+    """Many at a time, each of which would write: nobody is lost, nothing is doubled, and no answer is a fault."""
+    with ThreadPoolExecutor(8) as threads:
+        done = list(threads.map(lambda n: corp.login(("ann", "Cäsar")[n % 2], ok=None).status_code, range(12)))
+        done += list(threads.map(lambda _: corp.admin("GET", f"/v3/users?domain_id={corp.id}").status_code, range(8)))
+    assert set(done) <= {200, 201}
+    assert corp.names("users") == ["Cäsar", "ann", "bob", "o'hara*)(uid=*"]
+
+
+def test_a_flood_waits_for_the_directory_and_for_nobody_else(corp, monkeypatch):
+    monkeypatch.setattr(directory, "REFUSAL_SECONDS", 1.0)
+    corp.cloud.make("user", name="local", password="pw")
+    with ThreadPoolExecutor(40) as threads:
+        flood = [threads.submit(lambda: corp.login("ann", "wrong", ok=None)) for _ in range(40)]
+        time.sleep(0.3)
+        started = time.monotonic()
+        corp.cloud.token("local", "pw")
+        spent = time.monotonic() - started
+        found = [each.result() for each in flood]
+    assert {answer.status_code for answer in found} == {401, 429}
+    assert all("Retry-After" in answer.headers for answer in found if answer.status_code == 429)
+    assert spent < 1.0
+
+
+def test_a_directory_that_keeps_us_waiting_is_left_alone_for_a_while(corp, monkeypatch):
+    corp.login("ann")
+    monkeypatch.setattr(directory, "SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(directory, "AWAY_SECONDS", 0.5)
+    corp.memory.away = True
+    corp.login("ann", ok=503)
+    corp.memory.away, asked = False, corp.memory.asked
+    corp.login("ann", ok=503)
+    assert corp.memory.asked == asked
+    time.sleep(0.6)
+    corp.login("ann")
