@@ -12,7 +12,7 @@ from identity.api import bodies, views
 from identity.api.shapes import group as shapes
 from identity.api.shapes.query import queried
 from identity.models import Group, User
-from identity.service import group, user
+from identity.service import group, look, user
 from identity.service.rows import find
 
 Body = dict[str, Any]
@@ -29,12 +29,15 @@ def create_group(request: Request) -> Body:
 def list_groups(request: Request) -> Body:
     """List groups."""
     wanted = views.filters(request, "name", "domain_id")
+    if "marker" not in request.query:
+        look.see_groups(request.service.db, (request.source, request.actor.user_id), request.actor, wanted)
     return views.listing(request, "groups", group.list_groups(request.actor, wanted), Group, views.group)
 
 
 @operation("GET", "/v3/groups/{group_id}", action="identity:get_group", answer=shapes.GROUP)
 def get_group(request: Request) -> Body:
     """Show a group."""
+    look.see_group(request.service.db, (request.source, request.actor.user_id), request.actor, request.path["group_id"])
     return {"group": views.group(request, request.read(lambda tx: group.get_group(tx, request.actor, request.path["group_id"])))}
 
 
@@ -58,6 +61,7 @@ def delete_group(request: Request) -> None:
 def list_users_in_group(request: Request) -> Body:
     """List the members of a group."""
     group_id, actor = request.path["group_id"], request.actor
+    look.see_group(request.service.db, (request.source, actor.user_id), actor, group_id, members=True)
     request.read(lambda tx: group.get_group(tx, actor, group_id))
     wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
     return views.listing(request, "users", user.users_of(actor, group_id, wanted), User, views.user)
@@ -70,6 +74,7 @@ def list_groups_for_user(request: Request) -> Body:
     if user_id != actor.user_id:
         request.must("identity:list_groups_for_user")
         request.read(lambda tx: find(tx, User, user_id, "user", actor))
+    look.see_user(request.service.db, (request.source, actor.user_id), actor, user_id)
     ends = request.read(lambda tx: group.memberships_end(tx, user_id))
     statement = group.groups_of(actor, user_id, views.filters(request, "name", "domain_id"))
     return views.listing(request, "groups", statement, Group, lambda request, row: _of_user(request, row, ends))
@@ -89,6 +94,7 @@ def add_member(request: Request) -> None:
 @operation("HEAD", MEMBER, action="identity:check_user_in_group", status=204)
 def check_member(request: Request) -> None:
     """Check that a user is in a group."""
+    look.see_user(request.service.db, (request.source, request.actor.user_id), request.actor, request.path["user_id"])
     request.read(lambda tx: group.check_member(tx, request.actor, request.path["group_id"], request.path["user_id"]))
 
 

@@ -9,7 +9,7 @@ from common.api.request import Request
 from common.errors import Unauthorized
 from identity.api import bodies, views
 from identity.models import User
-from identity.service import password, user
+from identity.service import directory, look, password, user
 
 Body = dict[str, Any]
 
@@ -31,6 +31,8 @@ def create_user(request: Request) -> Body:
 def list_users(request: Request) -> Body:
     """List users."""
     wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
+    if "marker" not in request.query:
+        look.see_users(request.service.db, (request.source, request.actor.user_id), request.actor, wanted)
     return views.listing(request, "users", user.list_users(request.actor, wanted), User, views.user)
 
 
@@ -40,6 +42,7 @@ def get_user(request: Request) -> Body:
     user_id, actor = request.path["user_id"], request.actor
     if user_id != actor.user_id:
         request.must("identity:get_user")
+    look.see_user(request.service.db, (request.source, actor.user_id), actor, user_id)
     return {"user": views.user(request, request.read(lambda tx: user.get_user(tx, actor, user_id)))}
 
 
@@ -63,6 +66,7 @@ def delete_user(request: Request) -> None:
 def change_password(request: Request) -> None:
     """Change one's own password; the old one says who asks. All tokens of the user end."""
     user_id, given = request.path["user_id"], request.body["user"]
+    directory.must_keep_password(request.service.db, request.source, user_id, given["original_password"])
     login = user.find_login(request.service.db, {"id": user_id})
     source = (request.source, user_id)
     if not password.matches(source, given["original_password"], login.hash if login else None) or login is None:

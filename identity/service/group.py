@@ -12,7 +12,7 @@ from common.auth import Actor
 from common.db import Tx, clock
 from common.errors import BadRequest, NotFound
 from identity.models import Group, GroupMember, User, VouchedMember
-from identity.service import tree
+from identity.service import directory, tree
 from identity.service.project import domain_for
 from identity.service.rows import Values, assign, described, filtered, find, flush, listed, own_domain, put, store
 
@@ -24,6 +24,7 @@ FILTERS = {"name": Group.name, "domain_id": Group.domain_id}
 def create_group(tx: Tx, actor: Actor, values: Values) -> Group:
     """A new group; its domain is the actor's where the body names none. Raises NotFound (domain), Conflict (name)."""
     domain_id = domain_for(tx, actor, values.get("domain_id"))
+    directory.must_be_ours(tx, domain_id)
     group = Group(domain_id=domain_id, extra={}, description="")
     assign(group, described(values), COLUMNS, KNOWN)
     store(tx, group, "group", group.name)
@@ -61,6 +62,7 @@ def update_group(tx: Tx, actor: Actor, group_id: str, values: Values) -> Group:
     group = get_group(tx, actor, group_id, lock=True)
     if "domain_id" in values and values["domain_id"] != group.domain_id:
         raise BadRequest("Cannot change Domain ID.")
+    directory.must_be_changeable(tx, group, values)
     assign(group, described(values), COLUMNS, KNOWN)
     flush(tx, "group", group.name)
     return group
@@ -68,7 +70,9 @@ def update_group(tx: Tx, actor: Actor, group_id: str, values: Values) -> Group:
 
 def delete_group(tx: Tx, actor: Actor, group_id: str) -> None:
     """Delete a group; its members lose what it gave them."""
-    tx.delete(get_group(tx, actor, group_id, lock=True))
+    group = get_group(tx, actor, group_id, lock=True)
+    directory.must_be_changeable(tx, group)
+    tx.delete(group)
     tx.flush()
 
 
@@ -76,6 +80,7 @@ def add_member(tx: Tx, actor: Actor, group_id: str, user_id: str) -> None:
     """Put a user into a group; harmless when repeated."""
     find(tx, User, user_id, "user", actor)
     get_group(tx, actor, group_id)
+    directory.must_not_be_members(tx, user_id, group_id)
     put(tx, insert(GroupMember).values(user_id=user_id, group_id=group_id), "member", user_id)
 
 
@@ -83,6 +88,7 @@ def remove_member(tx: Tx, actor: Actor, group_id: str, user_id: str) -> None:
     """Take a user out of a group. Raises NotFound where he is not in it."""
     find(tx, User, user_id, "user", actor)
     get_group(tx, actor, group_id)
+    directory.must_not_be_members(tx, user_id, group_id)
     here = GroupMember.user_id == user_id, GroupMember.group_id == group_id
     if tx.scalar(delete(GroupMember).where(*here).returning(GroupMember.user_id)) is None:
         raise NotFound(f"User {user_id!r} not found in group {group_id!r}.")

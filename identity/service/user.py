@@ -11,6 +11,7 @@ from common.auth import Actor
 from common.db import Database, Tx
 from common.errors import BadRequest, Forbidden, Unauthorized
 from identity.models import GroupMember, Password, Project, User
+from identity.service import directory
 from identity.service.project import domain_for
 from identity.service.rows import Values, assign, find, flush, listed, own_domain, store
 from identity.service.standing import query
@@ -58,6 +59,7 @@ def find_login(db: Database, who: Values) -> Login | None:
 def create_user(tx: Tx, actor: Actor, values: Values, password_hash: str | None) -> User:
     """A new user; its domain is the actor's where the body names none. Raises NotFound (domain), Conflict (name)."""
     domain_id = domain_for(tx, actor, values.get("domain_id"))
+    directory.must_be_ours(tx, domain_id)
     _check_default_project(tx, actor, values)
     user = User(domain_id=domain_id, extra={}, options={}, enabled=True, epoch=1)
     assign(user, values, COLUMNS, KNOWN)
@@ -91,6 +93,7 @@ def update_user(tx: Tx, actor: Actor, user_id: str, values: Values, password_has
     user = find(tx, User, user_id, "user", actor, lock=True)
     if "domain_id" in values and values["domain_id"] != user.domain_id:
         raise BadRequest("Cannot change Domain ID.")
+    directory.must_be_changeable(tx, user, values)
     _check_default_project(tx, actor, values)
     was_enabled = user.enabled
     assign(user, values, COLUMNS, KNOWN)
@@ -122,6 +125,7 @@ def change_password(tx: Tx, login: Login, password_hash: str) -> None:
 def delete_user(tx: Tx, actor: Actor, user_id: str) -> None:
     """Delete a user with passwords, memberships and grants."""
     user = find(tx, User, user_id, "user", actor, lock=True)
+    directory.must_be_changeable(tx, user)
     tx.delete(user)
     flush(tx, "user", user.name)
 
