@@ -10,6 +10,7 @@ from common.config import CONF
 from identity.api import (
     auth,
     domain,
+    domain_config,
     endpoint,
     endpoint_filter,
     endpoint_group,
@@ -47,6 +48,7 @@ SERVICE = Service(
     modules=[
         auth,
         domain,
+        domain_config,
         project,
         tag,
         user,
