@@ -38,10 +38,10 @@ def replace(tx: Tx, actor: Actor, project_id: str, names: Iterable[str]) -> list
 
 def add(tx: Tx, actor: Actor, project_id: str, name: str) -> None:
     """Add one tag; harmless when repeated. Raises BadRequest where the project has as many as it may."""
-    project = find(tx, Project, project_id, "project", actor, lock=True)
-    if name not in project.tags and len(project.tags) >= MOST:
+    project, names = _held(tx, actor, project_id)
+    if name not in names and len(names) >= MOST:
         raise BadRequest(f"Project {project_id} has {MOST} tags, and {name!r} would be one too many.")
-    write(tx, project, (*project.tags, name))
+    write(tx, project, (*names, name))
 
 
 def check(tx: Tx, actor: Actor | None, project_id: str, name: str) -> None:
@@ -52,10 +52,16 @@ def check(tx: Tx, actor: Actor | None, project_id: str, name: str) -> None:
 
 def remove(tx: Tx, actor: Actor, project_id: str, name: str) -> None:
     """Take one tag away. Raises NotFound where the project has it not."""
-    project = find(tx, Project, project_id, "project", actor, lock=True)
-    if name not in project.tags:
+    project, names = _held(tx, actor, project_id)
+    if name not in names:
         raise _missing(name)
-    write(tx, project, (other for other in project.tags if other != name))
+    write(tx, project, (other for other in names if other != name))
+
+
+def _held(tx: Tx, actor: Actor, project_id: str) -> tuple[Project, list[str]]:
+    """The project, held, and its tags as they are now: those read with the row may be older than the lock."""
+    project = find(tx, Project, project_id, "project", actor, lock=True)
+    return project, list(tx.scalars(select(ProjectTag.name).where(ProjectTag.project_id == project_id)))
 
 
 def _missing(name: str) -> NotFound:

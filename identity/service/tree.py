@@ -18,7 +18,7 @@ def above(project_id: str) -> CTE:
     parent = select(Project.parent_id.label("id"), literal(1).label("level")).where(
         Project.id == project_id, Project.parent_id.is_not(None)
     )
-    line = parent.cte("above", recursive=True)
+    line = parent.cte(recursive=True)
     higher = select(Project.parent_id, line.c.level + 1).join(line, Project.id == line.c.id).where(Project.parent_id.is_not(None))
     return line.union_all(higher)
 
@@ -26,7 +26,7 @@ def above(project_id: str) -> CTE:
 def below(roots: Select[Any]) -> CTE:
     """The ids (column `id`) of all projects below those whose ids `roots` gives; a root that is below none of the others is not among them."""
     children = select(Project.id.label("id")).where(Project.parent_id.in_(roots))
-    line = children.cte("below", recursive=True)
+    line = children.cte(recursive=True)
     return line.union(select(Project.id).join(line, Project.parent_id == line.c.id))
 
 

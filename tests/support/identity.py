@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from falcon import testing
@@ -57,6 +58,20 @@ def cheap_hashes() -> Iterator[None]:
                 CONF.clear_override(option, "identity")
 
 
+@dataclass(frozen=True)
+class House:
+    """A domain with one of each in it, and who works there: ids of domain, project, user, group and role; clients scoped to the domain."""
+
+    ids: dict[str, str]
+    reader: Client
+    manager: Client
+
+    @property
+    def id(self) -> str:
+        """The domain's."""
+        return self.ids["domain"]
+
+
 class Cloud:
     """The service, its clients and shortcuts for what most stories begin with."""
 
@@ -96,6 +111,18 @@ class Cloud:
         user = self.make("user", name=name, password="pw-" + name)
         self.grant(role, user=user["id"], project=project["id"])
         return self.login(name, "pw-" + name, {"project": {"id": project["id"]}}), user, project
+
+    def house(self, name: str) -> House:
+        """A domain called `name`; what is in it is called `name` with the noun after it."""
+        domain = self.make("domain", name=name)["id"]
+        nouns = ("project", "user", "group", "role")
+        ids = {"domain": domain, **{noun: self.make(noun, name=f"{name}-{noun}", domain_id=domain)["id"] for noun in nouns}}
+        workers = {}
+        for role in ("reader", "manager"):
+            user = self.make("user", name=f"{name}-{role}", password="pw", domain_id=domain)["id"]
+            self.grant(role, user=user, domain=domain)
+            workers[role] = self.login(f"{name}-{role}", "pw", {"domain": {"id": domain}}, domain=domain)
+        return House(ids, **workers)
 
 
 def issue(db: Database) -> str:
