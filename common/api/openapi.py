@@ -15,6 +15,7 @@ from common.api.microversions import text
 from common.api.operation import Operation
 from common.api.portable import Schemas
 from common.api.service import Service
+from common.api.shapes import Shape
 from common.errors import BadRequest
 
 Json = dict[str, Any]
@@ -30,7 +31,7 @@ def rendered(service: Service) -> bytes:
 
 def document(service: Service) -> Json:
     """The document as an object."""
-    schemas = Schemas()
+    schemas = Schemas(_resources(service))
     together: dict[tuple[str, str], list[Operation]] = defaultdict(list)
     for item in service.operations:
         together[item.path, item.method.lower()].append(item)
@@ -49,6 +50,18 @@ def document(service: Service) -> Json:
         "paths": dict(paths),
         "components": _components(service, schemas),
     }
+
+
+def _resources(service: Service) -> dict[str, Shape]:
+    """What answers show under a name of its own, one or a list; of several shapes with one name the first has it."""
+    shown = [(key, shape) for item in service.operations for key, shape in (item.answer or {}).get("properties", {}).items()]
+    listed = [(key.removesuffix("s"), shape["items"]) for key, shape in shown if shape.get("type") == "array"]
+    found: dict[str, Shape] = {}
+    for key, shape in shown + listed:
+        name = "".join(word[:1].upper() + word[1:] for word in re.split(r"\W|_", key))
+        if "id" in shape.get("properties", ()) and shape not in found.values():
+            found.setdefault(name, shape)
+    return found
 
 
 def _version(service: Service) -> str:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from common.api.shapes import Shape
 
 Schema = dict[str, Any]
 _NO_CASE = re.compile(r"\(\?a?i:([^()]*)\)")
 
 
 class Schemas:
-    """Translates shapes. Those with a `title` are kept once, under it, and referred to."""
+    """Translates shapes. Those of `resources`, by name, are kept once, under it, and referred to."""
 
-    def __init__(self) -> None:
+    def __init__(self, resources: Mapping[str, Shape] | None = None) -> None:
+        self._names = {canonical(shape): name for name, shape in (resources or {}).items()}
         self.named: dict[str, Schema] = {}
 
-    def standard(self, shape: Mapping[str, Any]) -> Schema:
+    def standard(self, shape: Shape) -> Schema:
         """The shape as everybody else's validator understands it."""
         made: Schema = _number(_pattern({key: self._part(key, value) for key, value in shape.items()}))
         if made.get("required") == []:
             del made["required"]
-        title = made.get("title")
-        if not isinstance(title, str) or self.named.setdefault(title, made) != made:
+        name = self._names.get(canonical(shape))
+        if name is None:
             return made
-        return {"$ref": f"#/components/schemas/{title}"}
+        self.named[name] = made
+        return {"$ref": f"#/components/schemas/{name}"}
 
     def _part(self, key: str, value: Any) -> Any:
         """What a keyword says: one schema, several, or no schema at all."""
@@ -38,6 +43,11 @@ class Schemas:
 
     def _inner(self, value: Any) -> Any:
         return self.standard(value) if isinstance(value, Mapping) else value
+
+
+def canonical(shape: Shape) -> str:
+    """The same text for the same shape."""
+    return json.dumps(shape, sort_keys=True)
 
 
 def _pattern(schema: Schema) -> Schema:

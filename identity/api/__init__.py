@@ -70,6 +70,7 @@ SERVICE = Service(
     ],
     rules=RULES,
     document="/v3/openapi.json",
+    documented=True,
     # A flood of log-ins fills the hash pool's queue and no more: the other threads go on answering.
     waiting=lambda: CONF.identity.hash_queue,
     versions={

@@ -9,6 +9,9 @@ from common.api.request import Request
 from common.config import CONF
 from common.errors import BadRequest, NotFound, Unauthorized
 from identity.api import bodies, views
+from identity.api.shapes import token as shapes
+from identity.api.shapes.answers import PAGING, listed
+from identity.api.shapes.project import DOMAIN_ROW, PROJECT_ROW
 from identity.models import Project
 from identity.service import auth, catalog, project, standing
 from identity.service.standing import Standing
@@ -17,14 +20,14 @@ from identity.service.token import Scope, Token
 Body = dict[str, Any]
 
 
-@operation("POST", "/v3/auth/tokens", action=None, status=201, token=False, body=bodies.AUTH)
+@operation("POST", "/v3/auth/tokens", action=None, status=201, token=False, secret=True, body=bodies.AUTH, query=shapes.NOCATALOG, answer=shapes.TOKEN)  # fmt: skip
 def create_token(request: Request) -> Answer:
     """Log in."""
     issued = auth.log_in(request.service.db, request.source, request.body["auth"], CONF.identity.token_ttl)
     return Answer({"token": _view(request, issued.token, issued.standing)}, headers={"X-Subject-Token": issued.raw})
 
 
-@operation("GET", "/v3/auth/tokens", action=None, guarded=("identity:validate_token",))
+@operation("GET", "/v3/auth/tokens", action=None, guarded=("identity:validate_token",), query={**shapes.NOCATALOG, **shapes.ALLOW_EXPIRED}, answer=shapes.TOKEN)  # fmt: skip
 def get_token(request: Request) -> Answer:
     """What a token says, if it holds; for HEAD without the body. `allow_expired`: within two days of its end."""
     raw, token, found = _subject(request, allow_expired=bool(request.query.flag("allow_expired", default=False)))
@@ -77,7 +80,7 @@ def _view(request: Request, token: Token, found: Standing) -> Body:
     return view
 
 
-@operation("GET", "/v3/auth/catalog", action=None)
+@operation("GET", "/v3/auth/catalog", action=None, answer=shapes.CATALOG)
 def get_catalog(request: Request) -> Body:
     """The catalogue for the token's scope."""
     actor = request.actor
@@ -88,19 +91,19 @@ def get_catalog(request: Request) -> Body:
     return {"catalog": services, "links": {"next": None, "self": views.self_link(request), "previous": None}}
 
 
-@operation("GET", "/v3/auth/projects", action=None, answer=bodies.many("projects"))
+@operation("GET", "/v3/auth/projects", action=None, query=PAGING, answer=listed("projects", PROJECT_ROW))
 def list_auth_projects(request: Request) -> Body:
     """The projects that the bearer can have a token for."""
     return views.listing(request, "projects", project.scopes_of(request.actor.user_id, "project"), Project, views.project)
 
 
-@operation("GET", "/v3/auth/domains", action=None, answer=bodies.many("domains"))
+@operation("GET", "/v3/auth/domains", action=None, query=PAGING, answer=listed("domains", DOMAIN_ROW))
 def list_auth_domains(request: Request) -> Body:
     """The domains that the bearer can have a token for."""
     return views.listing(request, "domains", project.scopes_of(request.actor.user_id, "domain"), Project, views.domain)
 
 
-@operation("GET", "/v3/auth/system", action=None)
+@operation("GET", "/v3/auth/system", action=None, answer=shapes.SYSTEM)
 def list_auth_system(request: Request) -> Body:
     """Whether the bearer can have a token for the system."""
     found = standing.ask(request.service.db, "system", "none", {"user_id": request.actor.user_id})

@@ -11,6 +11,7 @@ from common.api.request import Request
 from identity.api import bodies, views
 from identity.api.shapes import group as shapes
 from identity.api.shapes.query import queried
+from identity.api.shapes.user import USERS
 from identity.models import Group, User
 from identity.service import group, look, user
 from identity.service.rows import find
@@ -57,7 +58,7 @@ def delete_group(request: Request) -> None:
     request.service.authenticate.forget()
 
 
-@operation("GET", "/v3/groups/{group_id}/users", action="identity:list_users_in_group", query=queried("name", "domain_id", flags=("enabled",)), answer=bodies.many("users"))  # fmt: skip
+@operation("GET", "/v3/groups/{group_id}/users", action="identity:list_users_in_group", query=queried("name", "domain_id", flags=("enabled",)), answer=USERS)  # fmt: skip
 def list_users_in_group(request: Request) -> Body:
     """List the members of a group."""
     group_id, actor = request.path["group_id"], request.actor

@@ -8,6 +8,7 @@ from common.api.operation import operation
 from common.api.request import Request
 from common.errors import Unauthorized
 from identity.api import bodies, views
+from identity.api.shapes import user as shapes
 from identity.models import User
 from identity.service import directory, look, password, user
 
@@ -20,14 +21,14 @@ def _hash(request: Request) -> str | None:
     return password.hashed((request.source, request.actor.user_id), secret) if secret is not None else None
 
 
-@operation("POST", "/v3/users", action="identity:create_user", status=201, body=bodies.body("user", bodies.USER, "name"), answer=bodies.one("user"))  # fmt: skip
+@operation("POST", "/v3/users", action="identity:create_user", status=201, body=bodies.body("user", bodies.USER, "name"), answer=shapes.USER)  # fmt: skip
 def create_user(request: Request) -> Body:
     """Create a user."""
     secret = _hash(request)
     return {"user": views.user(request, request.run(lambda tx: user.create_user(tx, request.actor, request.body["user"], secret)))}
 
 
-@operation("GET", "/v3/users", action="identity:list_users", answer=bodies.many("users"))
+@operation("GET", "/v3/users", action="identity:list_users", query=shapes.USERS_QUERY, answer=shapes.USERS)
 def list_users(request: Request) -> Body:
     """List users."""
     wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
@@ -36,7 +37,7 @@ def list_users(request: Request) -> Body:
     return views.listing(request, "users", user.list_users(request.actor, wanted), User, views.user)
 
 
-@operation("GET", "/v3/users/{user_id}", action=None, guarded=("identity:get_user",), answer=bodies.one("user"))
+@operation("GET", "/v3/users/{user_id}", action=None, guarded=("identity:get_user",), answer=shapes.USER)
 def get_user(request: Request) -> Body:
     """Show a user; oneself needs no role."""
     user_id, actor = request.path["user_id"], request.actor
@@ -46,7 +47,7 @@ def get_user(request: Request) -> Body:
     return {"user": views.user(request, request.read(lambda tx: user.get_user(tx, actor, user_id)))}
 
 
-@operation("PATCH", "/v3/users/{user_id}", action="identity:update_user", body=bodies.body("user", bodies.USER), answer=bodies.one("user"))
+@operation("PATCH", "/v3/users/{user_id}", action="identity:update_user", body=bodies.body("user", bodies.USER), answer=shapes.USER)
 def update_user(request: Request) -> Body:
     """Change a user."""
     secret = _hash(request)

@@ -9,6 +9,7 @@ from typing import Any
 from common.api.paging import Page, next_link
 from common.api.request import Request
 from identity.models import Endpoint, Group, Project, Region, Role, Service, User
+from identity.service.rows import MATCHES
 
 View = dict[str, Any]
 
@@ -101,7 +102,8 @@ def self_link(request: Request) -> str:
 
 def filters(request: Request, *names: str, flags: Iterable[str] = ()) -> View:
     """The filters of a list that the query names: `name` and `name__contains` (and the like) as text, `flags` as truths."""
-    wanted: View = {key: request.query.one(key) for key in request.query.values if key.partition("__")[0] in names}
+    parts = {key: key.partition("__") for key in request.query.values}
+    wanted: View = {key: request.query.one(key) for key, (name, _, match) in parts.items() if name in names and match in ("", *MATCHES)}
     for flag in flags:
         if flag in request.query:
             wanted[flag] = request.query.flag(flag)
