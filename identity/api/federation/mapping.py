@@ -19,7 +19,7 @@ ONE = PATH + "/{mapping_id}"
 @operation("PUT", ONE, action="identity:create_mapping", status=201, body=shapes.CREATE_MAPPING, answer=shapes.one("mapping"))
 def create_mapping(request: Request) -> Body:
     """Create a mapping."""
-    name, values = shapes.new_id(request, "mapping_id"), request.body["mapping"]
+    name, values = shapes.new_id(request, "mapping_id"), shapes.values_of_mapping(request)
     return {"mapping": shapes.mapping(request, request.run(lambda tx: service.create_mapping(tx, name, values)))}
 
 
@@ -38,7 +38,7 @@ def get_mapping(request: Request) -> Body:
 @operation("PATCH", ONE, action="identity:update_mapping", body=shapes.UPDATE_MAPPING, answer=shapes.one("mapping"))
 def update_mapping(request: Request) -> Body:
     """Change a mapping."""
-    row = request.run(lambda tx: service.update_mapping(tx, request.path["mapping_id"], request.body["mapping"]))
+    row = request.run(lambda tx: service.update_mapping(tx, request.path["mapping_id"], shapes.values_of_mapping(request)))
     return {"mapping": shapes.mapping(request, row)}
 
 

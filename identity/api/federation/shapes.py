@@ -6,6 +6,7 @@ from typing import Any
 
 from common.api.request import Request
 from common.api.shapes import BOOLEAN, ID, LONG_TEXT, NO_NUL, OPTIONAL_TEXT, TEXT, Checker, Shape, array, obj, wrapped
+from common.errors import BadRequest
 from identity.api.bodies import OPTIONAL_ID, URL
 from identity.models import FederationMapping, FederationProtocol, IdentityProvider, ServiceProvider
 
@@ -44,7 +45,9 @@ RULES_1 = _rules(_PROJECT)
 RULES_2 = _rules({**_PROJECT, "domain": _DOMAIN})
 # The version says which rules are meant; without it 1.0 is.
 CREATE_MAPPING: Shape = {
-    **wrapped("mapping", obj({"rules": {"type": "array"}, "schema_version": {"enum": ["1.0", "2.0"]}}, required=("rules",))),
+    **wrapped(
+        "mapping", obj({"id": TEXT, "rules": {"type": "array"}, "schema_version": {"enum": ["1.0", "2.0", None]}}, required=("rules",))
+    ),
     "if": {"properties": {"mapping": {"properties": {"schema_version": {"const": "2.0"}}, "required": ["schema_version"]}}},
     "then": {"properties": {"mapping": {"properties": {"rules": RULES_2}}}},
     "else": {"properties": {"mapping": {"properties": {"rules": RULES_1}}}},
@@ -93,6 +96,23 @@ SHOWN = {
     "service_provider": _SHOWN_SERVICE_PROVIDER,
 }  # fmt: skip
 
+_IDENTIFIED = obj({"id": TEXT}, required=("id",))
+_VOUCHED = obj(
+    {"identity_provider": _IDENTIFIED, "protocol": _IDENTIFIED, "groups": array(_IDENTIFIED)}, required=("identity_provider", "protocol", "groups"),
+)  # fmt: skip
+_TOKEN_USER = obj(
+    {
+        "id": TEXT, "name": TEXT, "domain": obj({"id": TEXT, "name": TEXT}, required=("id", "name")), "password_expires_at": OPTIONAL_TEXT,
+        "OS-FEDERATION": _VOUCHED,
+    },
+    required=("id", "name", "domain"),
+)  # fmt: skip
+# An unscoped token. A user of type `local` is his own and has no OS-FEDERATION.
+TOKEN: Shape = wrapped("token", obj(
+    {"methods": array(TEXT), "user": _TOKEN_USER, "audit_ids": array(TEXT), "expires_at": TEXT, "issued_at": TEXT},
+    required=("methods", "user", "audit_ids", "expires_at", "issued_at"),
+))  # fmt: skip
+
 
 def one(name: str) -> Shape:
     """The answer that shows one."""
@@ -108,6 +128,18 @@ def new_id(request: Request, part: str) -> str:
     """The id that the path gives to what is created. Raises BadRequest for one that would not be safe in a URL."""
     NAME_IN_PATH(request.path[part], what=part)
     return request.path[part]
+
+
+def values_of_mapping(request: Request) -> View:
+    """The mapping in the body; a client may repeat its id there. Raises BadRequest for another id."""
+    values = dict(request.body["mapping"])
+    name = values.pop("id", request.path["mapping_id"])
+    if name != request.path["mapping_id"]:
+        raise BadRequest(
+            f"Invalid input for field/attribute mapping.id. Value: {name}. It is not {request.path['mapping_id']}, which the path says."
+        )
+    # The CLI sends null for what it was not told.
+    return {part: value for part, value in values.items() if value is not None}
 
 
 def _link(request: Request, *parts: str) -> str:

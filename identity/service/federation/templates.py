@@ -36,9 +36,11 @@ def json_object(value: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(value.removeprefix(JSON))
+        # What SQL's text cannot hold, a NUL or half of a surrogate pair, must not come in by an escape.
+        plain = b"\\u0000" not in json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and plain else {}
 
 
 def _filled(value: Any, slots: Slots) -> Any:

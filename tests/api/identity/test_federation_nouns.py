@@ -126,6 +126,9 @@ def test_a_mapping_lives_and_dies(cloud):
     assert made["links"]["self"].endswith(path)
     assert cloud.admin.get(path)["mapping"] == made
     cloud.admin.put(path, {"mapping": {"rules": RULES}}, ok=409)
+    assert mapping(cloud, "repeated", id="repeated")["id"] == "repeated"
+    cloud.admin.delete(f"{ROOT}/mappings/repeated")
+    cloud.admin.put(f"{ROOT}/mappings/x", {"mapping": {"rules": RULES, "id": "y"}}, ok=400)
     rules = [{**RULES[0], "local": [{"group": {"id": "g"}}]}]
     assert cloud.admin.patch(path, {"mapping": {"rules": rules}}, ok=200)["mapping"]["rules"] == rules
     whole = cloud.admin.patch(path, {"mapping": {"rules": rules, "schema_version": "2.0"}}, ok=200)["mapping"]
