@@ -176,6 +176,20 @@ def target_of(db: Database, user_id: str, known: Mapping[str, str]) -> Target | 
     return Target(row.domain_id, external_id=row.external_id, user_id=user_id) if row.external_id and row.domain_id in known else None
 
 
+def log_in(db: Database, address: str, user: Mapping[str, Any]) -> Verified | None:
+    """Who logs in with `{"id" or "name" and "domain", "password"}`, where a directory must judge it; None: the password is one of ours.
+
+    Raises Unauthorized, ServiceUnavailable, TooManyRequests.
+    """
+    target = of_login(db, user)
+    if target is None:
+        return None
+    found = verify(db, address, target, user["password"])
+    if found is None:
+        raise Unauthorized
+    return found
+
+
 def verify(db: Database, address: str, target: Target, password: str) -> Verified | None:
     """The user, if the directory takes the password: then row and memberships are as the directory has them. None for a wrong password and for nobody.
 
@@ -289,9 +303,5 @@ def must_not_be_members(tx: Tx, user_id: str, group_id: str) -> None:
 
 def must_keep_password(db: Database, address: str, user_id: str, password: str) -> None:
     """For a directory's user: raise Forbidden to who knows the password, because it is changed there; Unauthorized to others."""
-    target = of_login(db, {"id": user_id})
-    if target is None:
-        return
-    if verify(db, address, target, password) is None:
-        raise Unauthorized
-    raise Forbidden(f"The password of user {user_id} is a directory's: it is changed there.")
+    if log_in(db, address, {"id": user_id, "password": password}) is not None:
+        raise Forbidden(f"The password of user {user_id} is a directory's: it is changed there.")

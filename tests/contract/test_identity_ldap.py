@@ -15,6 +15,7 @@ from identity.engine.ldap_directory import Directory
 from identity.engine.ldap_memory import Memory
 from identity.engine.ldap_types import DirectoryAway, Opener, Settings, names_of
 from tests.support import slapd
+from tests.support.identity import Cloud, by_password, cheap_hashes
 from tests.support.slapd import LIMITED, ODD, ODD_DN, PEOPLE, READ, SUFFIX, Slapd
 
 MANY = dict(slapd.person(f"cn=user{n:03},ou=Many,{SUFFIX}", f"user{n:03}", f"user{n:03}") for n in range(150))
@@ -248,3 +249,26 @@ def test_the_first_server_that_answers_is_asked(server):
     settings = server.settings(url=f"ldap://127.0.0.1:1,ldap://127.0.0.1:{server.port}")
     with real.connect(settings) as connection:
         assert Directory(connection, settings).user_named("ann")
+
+
+def test_the_whole_way_through_the_api(server, db):
+    """A log-in, a list and a shown user of a domain whose directory is the real one, over TLS."""
+    with cheap_hashes():
+        cloud = Cloud(db)
+        corp = cloud.make("domain", name="corp")["id"]
+        reach = {"url": f"ldap://127.0.0.1:{server.port}", "use_tls": True, "tls_cacertfile": str(server.folder / "ca.pem")}
+        config = {"identity": {"driver": "ldap"}, "ldap": {**READ, **reach}}
+        cloud.admin("PUT", f"/v3/domains/{corp}/config", {"config": config}, ok=201)
+        assert names_in(cloud.admin.get(f"/v3/users?domain_id={corp}")) == ["Cäsar", "ann", "bob", "o'hara*)(uid=*"]
+        for name in ("ann", "Cäsar", "o'hara*)(uid=*"):
+            cloud.token(name, f"pw-{name}", domain=corp)
+        for name, password in (("ann", ""), ("ann", "wrong"), ("bob", "pw-bob"), ("*", "pw-ann"), ("nobody", "pw-ann")):
+            cloud.nobody("POST", "/v3/auth/tokens", by_password(name, password, domain=corp), ok=401)
+        found = cloud.admin.get(f"/v3/users?domain_id={corp}&name=ann")["users"][0]
+        assert found["email"] == "ann@acme.test"
+        groups = cloud.admin.get(f"/v3/users/{found['id']}/groups")["groups"]
+        assert sorted(group["name"] for group in groups) == ["Enabled", "Staff"]
+
+
+def names_in(body) -> list[str]:
+    return sorted(user["name"] for user in body["users"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -305,6 +306,18 @@ def test_a_domain_that_gave_its_directory_up(corp):
     corp.admin.delete(f"/v3/users/{id}")
 
 
+def test_a_domain_goes_with_its_directory(corp):
+    token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
+    assert manage_directory.sync(corp.cloud.db) == 0
+    corp.admin.patch(f"/v3/domains/{corp.id}", {"domain": {"enabled": False}}, ok=200)
+    token("GET", "/v3/auth/projects", ok=401)
+    corp.login("ann", ok=401)
+    corp.admin.delete(f"/v3/domains/{corp.id}")
+    directory.forget()
+    corp.login("ann", ok=401)
+    assert manage_directory.sync(corp.cloud.db) == 0
+
+
 def test_a_change_of_the_password_of_the_reader_is_heard(corp):
     corp.login("ann")
     corp.memory.entries[READER]["userPassword"] = ["another"]
@@ -332,6 +345,14 @@ def test_an_ordinary_log_in_writes_nothing_and_no_query_count_grows(corp):
     with counted(corp.cloud.db) as many:
         assert len(corp.names("users")) == 204
     assert len(few) == len(many)
+
+
+def test_the_command_is_there(corp, capsys):
+    asked = argparse.ArgumentParser()
+    manage_directory.add_command(asked.add_subparsers(), lambda: corp.cloud.db)
+    found = asked.parse_args(["sync-directory", "--domain", "corp"])
+    assert found.func(found) == 0
+    assert "corp: 4 users" in capsys.readouterr().out
 
 
 def test_looks_at_once_agree(corp):
