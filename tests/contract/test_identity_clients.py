@@ -52,7 +52,7 @@ def test_keystoneauth_logs_in_from_whatever_url(served, path):
     found = session.Session(auth=admin_auth(served + "/v3" if not path.startswith("/v3") else served + path))
     access = found.auth.get_access(found)
     assert access.project_name == "admin"
-    assert sorted(access.role_names) == ["admin", "member", "reader"]
+    assert sorted(access.role_names) == ["admin", "manager", "member", "reader"]
     assert found.get_endpoint(service_type="compute", interface="public", region_name="RegionOne") == "http://127.0.0.1:8774/v2.1"
     assert found.get_endpoint(service_type="block-storage") == "http://127.0.0.1:8776/v3"
     assert found.get_endpoint_data(service_type="identity", min_version="3", max_version="3.latest").url.rstrip("/") == served + "/v3"

@@ -38,7 +38,7 @@ def test_a_project_token_says_all(cloud):
     assert body["project"]["name"] == "admin"
     assert body["project"]["domain"] == {"id": "default", "name": "Default"}
     assert body["is_domain"] is False
-    assert [role["name"] for role in body["roles"]] == ["admin", "member", "reader"]
+    assert [role["name"] for role in body["roles"]] == ["admin", "manager", "member", "reader"]
     assert len(body["audit_ids"]) == 1
     assert body["expires_at"].endswith(".000000Z")
     types = {service["type"]: service for service in body["catalog"]}
@@ -188,7 +188,9 @@ def endings():
         cloud.admin.delete(f"/v3/projects/{project['id']}/users/{user['id']}/roles/{cloud.role('member')}")
 
     def delete_role(cloud, user, project):
-        cloud.admin.delete(f"/v3/roles/{cloud.role('member')}")
+        path = f"/v3/roles/{cloud.role('member')}"
+        cloud.admin.patch(path, {"role": {"options": {"immutable": None}}}, ok=200)
+        cloud.admin.delete(path)
 
     return [disable_user, delete_user, reset_password, change_password, disable_project, delete_project, take_role, delete_role]
 
