@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
+Effect = Callable[[], None]
 HEADER, REPLAYED = "Idempotency-Key", "Idempotent-Replayed"
 KEPT = timedelta(hours=24)
 SWEEP_SECONDS, SWEEP_ROWS = 600.0, 1000
@@ -114,16 +115,18 @@ def respond(request: Request, key: Key) -> Rendered:
     if kept is not None:
         return key.replay(kept)
 
-    def whole(tx: Tx) -> Rendered:
+    def whole(tx: Tx) -> tuple[Rendered, list[Effect]]:
         request.body = copy.deepcopy(body)
         request.together = together = _Together(request, key, tx)
         rendered = render(request, request.operation.handler(request))
-        together.finish(rendered)
-        return rendered
+        return together.finish(rendered)
 
     try:
         with service.authenticate.forgetting_later():
-            return service.db.run(whole, request_id=request.id)
+            rendered, effects = service.db.run(whole, request_id=request.id)
+        for effect in effects:
+            effect()
+        return rendered
     except _KeptError as found:
         return key.replay(found.row)
     finally:
@@ -144,6 +147,7 @@ class _Together:
         self._request, self._key, self._tx = request, key, tx
         self._begun = self._changed = False
         self._failed: Exception | None = None
+        self._effects: list[Effect] = []
 
     def call(self, fn: Callable[[Tx], T], *, changes: bool) -> T:
         """Call `fn` in the transaction."""
@@ -170,15 +174,24 @@ class _Together:
         self._tx.info["request_id"] = self._request.id
         self._begun = True
 
-    def finish(self, rendered: Rendered) -> None:
-        """Write audit row and answer. What changed nothing leaves nothing, and a handler cannot make good of a change that failed."""
+    def afterwards(self, fn: Effect) -> None:
+        """Call `fn` behind the COMMIT."""
+        self._effects.append(fn)
+
+    def finish(self, rendered: Rendered) -> tuple[Rendered, list[Effect]]:
+        """Write audit row and answer; the answer, and what is to be called behind the COMMIT.
+
+        What changed nothing leaves nothing, and a handler cannot make good of a change that failed.
+        """
         if self._failed is not None:
             raise self._failed
-        if not self._changed:
-            return
-        self._request.audit(self._tx)
-        if rendered.status >= 400 or rendered.stream is not None:
-            return
+        if self._changed:
+            self._request.audit(self._tx)
+            if rendered.status < 400 and rendered.stream is None:
+                self._keep(rendered)
+        return rendered, self._effects
+
+    def _keep(self, rendered: Rendered) -> None:
         values = {
             "id": self._key.id, "fingerprint": self._key.fingerprint, "request_id": self._request.id,
             "answer": self._key.seal(rendered), "created_at": clock(),

@@ -30,6 +30,9 @@ class Together(Protocol):
     def call(self, fn: Callable[[Tx], T], *, changes: bool) -> T:
         """Call `fn` in it."""
 
+    def afterwards(self, fn: Callable[[], None]) -> None:
+        """Call `fn` behind its COMMIT."""
+
 
 def base_url(http: falcon.Request) -> str:
     """Scheme and host by which the client reached the service: its proxy's word, where the option says that there is one."""
@@ -171,6 +174,13 @@ class Request:
             return result
 
         return self.service.db.run(audited, request_id=self.id)
+
+    def afterwards(self, fn: Callable[[], None]) -> None:
+        """Call `fn` when what `run` changed is written: now, or under an `Idempotency-Key` behind the COMMIT. For what this process remembers."""
+        if self.together:
+            self.together.afterwards(fn)
+        else:
+            fn()
 
     def audit(self, tx: Tx) -> None:
         """Write this request's audit row. For the kit."""

@@ -23,7 +23,7 @@ QUERY = {"interface": INTERFACE, "service_id": TEXT, "region_id": TEXT, **PAGING
 def create_endpoint(request: Request) -> Body:
     """Create an endpoint."""
     row = request.run(lambda tx: endpoint.create_endpoint(tx, request.body["endpoint"]))
-    catalog.forget(request.service.db)
+    request.afterwards(lambda: catalog.forget(request.service.db))
     return {"endpoint": views.endpoint(request, row)}
 
 

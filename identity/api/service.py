@@ -21,7 +21,7 @@ ONE, MANY = shown("service", SERVICE), listed("services", SERVICE)
 def create_service(request: Request) -> Body:
     """Create a service."""
     row = request.run(lambda tx: service.create_service(tx, request.body["service"]))
-    catalog.forget(request.service.db)
+    request.afterwards(lambda: catalog.forget(request.service.db))
     return {"service": views.service(request, row)}
 
 

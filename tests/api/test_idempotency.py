@@ -18,6 +18,7 @@ from common.api.operation import Answer, operation
 from common.api.policy import ANYONE, rule
 from common.api.service import Service
 from common.auth import Authenticator
+from common.cmd import SERVICES, room
 from common.db import Base, clock, wake
 from common.errors import Conflict, NotFound
 from common.models import Audit, IdempotencyKey
@@ -33,7 +34,7 @@ class Stage:
     """What a test does between the steps of a handler."""
 
     def __init__(self) -> None:
-        self.before = self.between = self.after = lambda request: None
+        self.before = self.between = self.after = self.effect = lambda request: None
         self.calls = 0
 
 
@@ -58,6 +59,7 @@ def toys(stage: Stage) -> types.ModuleType:
         stage.between(request)
         found = request.read(lambda tx: tx.scalars(select(Toy).where(Toy.id == toy.id)).one().name)
         request.service.authenticate.forget()
+        request.afterwards(lambda: stage.effect(request))
         stage.after(request)
         return Answer({"toy": {"id": toy.id, "name": found, "seen": seen}}, headers={"Location": f"/toys/{toy.id}"})
 
@@ -400,9 +402,13 @@ def test_wakes_and_forgetting_come_after_the_commit(db, stage):
             seen.append(("forget", left(db)[0], bool(self._known)))
 
     stage.after = lambda request: seen.append(("after", left(db)[0]))
+    stage.effect = lambda request: seen.append(("effect", left(db)[0]))
     stage.service.connect(db, Noting(Tokens(), seconds=0.5))
     send(api)
-    assert seen == [("forget", 0, True), ("after", 0), ({"toys"}, 1), ("forget", 1, False)]
+    assert seen == [("forget", 0, True), ("after", 0), ({"toys"}, 1), ("forget", 1, False), ("effect", 1)]
+    seen.clear()
+    send(api, key=None)
+    assert seen == [({"toys"}, 2), ("forget", 2, False), ("effect", 2), ("after", 2)]
 
 
 def test_after_24_hours_it_is_another_request(api, db):
@@ -443,6 +449,27 @@ def test_a_worker_sweeps(db, monkeypatch):
     from common.cmd.worker import collect
 
     assert "idempotency-keys" in [name for name, _, _ in collect(db, None).sweeps]
+
+
+SECRETS = {"secret", "private_key", "oauth_token_secret", "oauth_token", "passcode", "auth_key", "password", "access_token"}
+
+
+def test_no_answer_with_a_secret_is_kept():
+    """Of what is declared: an operation whose answer has such an attribute says so."""
+
+    def names(shape):
+        if isinstance(shape, dict):
+            yield from shape.get("properties", ())
+            for inner in shape.values():
+                yield from names(inner)
+        elif isinstance(shape, list):
+            for inner in shape:
+                yield from names(inner)
+
+    services = [room(name, "api").SERVICE for name in SERVICES]
+    heard = [(item, set(names(item.answer))) for service in services for item in service.operations if item.idempotent]
+    assert len(heard) > 30
+    assert [f"{item.path}: {found & SECRETS}" for item, found in heard if found & SECRETS] == []
 
 
 def test_one_server_not_two(db):
