@@ -222,7 +222,12 @@ def _judged(db: Database, directory: Directory, target: Target, password: str) -
 def ask(db: Database, source: Source, domain_id: str, question: Callable[[Directory], T]) -> T:
     """Ask the domain's directory, in one of its few threads. Raises ServiceUnavailable, TooManyRequests."""
     known = _of(db)
-    gate, settings = known.gate(domain_id), known.settings(domain_id)
+    gate = known.gate(domain_id)
+    try:
+        settings = known.settings(domain_id)
+    except ServiceUnavailable as error:  # our own secrets cannot be read: for the operator to know
+        LOG.error("directory of domain %s: %s", domain_id, error)
+        raise _away(domain_id) from None
 
     def work() -> T:
         started = boottime()
@@ -241,7 +246,11 @@ def ask(db: Database, source: Source, domain_id: str, question: Callable[[Direct
     except DirectoryAway as error:
         told = str(error).replace(settings.password, "***") if settings.password else str(error)
         LOG.warning("directory of domain %s: %s", domain_id, told)
-        raise ServiceUnavailable(f"The directory of domain {domain_id} does not answer now. Try again later.") from None
+        raise _away(domain_id) from None
+
+
+def _away(domain_id: str) -> ServiceUnavailable:
+    return ServiceUnavailable(f"The directory of domain {domain_id} does not answer now. Try again later.")
 
 
 def _open() -> Opener:

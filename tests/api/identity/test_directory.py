@@ -365,7 +365,7 @@ def test_looks_at_once_agree(corp):
 
 
 def test_a_flood_waits_for_the_directory_and_for_nobody_else(corp, monkeypatch):
-    monkeypatch.setattr(directory, "REFUSAL_SECONDS", 1.0)
+    monkeypatch.setattr(directory, "REFUSAL_SECONDS", 0.5)
     corp.cloud.make("user", name="local", password="pw")
     with ThreadPoolExecutor(40) as threads:
         flood = [threads.submit(lambda: corp.login("ann", "wrong", ok=None)) for _ in range(40)]
@@ -377,6 +377,13 @@ def test_a_flood_waits_for_the_directory_and_for_nobody_else(corp, monkeypatch):
     assert {answer.status_code for answer in found} == {401, 429}
     assert all("Retry-After" in answer.headers for answer in found if answer.status_code == 429)
     assert spent < 1.0
+
+
+def test_what_cannot_be_decrypted_is_nobodys_to_know(corp):
+    corp.cloud.db.run(lambda tx: tx.execute(text("UPDATE identity.domain_secret SET value = 'nothing'")))
+    told = corp.login("ann", ok=503).text
+    assert "does not answer" in told
+    assert "key" not in told
 
 
 def test_a_directory_that_keeps_us_waiting_is_left_alone_for_a_while(corp, monkeypatch):
