@@ -10,8 +10,10 @@ from common.api.request import Request
 from common.api.shapes import ID, obj, wrapped
 from common.config import CONF
 from common.errors import Unauthorized
+from identity.api import auth as tokens
 from identity.api import views
 from identity.api.shapes.answers import OPTIONAL_STRING, PAGING, SELF, STRING, listed
+from identity.api.shapes.token import NOCATALOG, TOKEN
 from identity.models import Credential
 from identity.service import credential, crypt, ec2, signature, user
 from identity.service.auth import Issued
@@ -84,7 +86,7 @@ def delete_keys(request: Request) -> None:
     request.run(lambda tx: ec2.delete_keys(tx, request.actor, user_id, access))
 
 
-@operation("POST", "/v3/ec2tokens", action="identity:ec2tokens_validate", secret=True, body=EXCHANGE)
+@operation("POST", "/v3/ec2tokens", action="identity:ec2tokens_validate", secret=True, body=EXCHANGE, query=NOCATALOG, answer=TOKEN)
 def create_ec2_token(request: Request) -> Answer:
     """The token for a request to a query API that was signed with EC2 keys."""
     given = _given(request)
@@ -94,16 +96,16 @@ def create_ec2_token(request: Request) -> Answer:
         headers={name.strip().lower(): value for name, value in (given.get("headers") or {}).items()},
     )  # fmt: skip
     issued = _exchange(request, given, lambda secret: signature.check_request(signed, secret))
-    return Answer(_token(request, issued), headers={"X-Subject-Token": issued.raw})
+    return Answer(tokens.answer(request, issued).body, headers={"X-Subject-Token": issued.raw})
 
 
-@operation("POST", "/v3/s3tokens", action="identity:s3tokens_validate", secret=True, body=EXCHANGE)
+@operation("POST", "/v3/s3tokens", action="identity:s3tokens_validate", secret=True, body=EXCHANGE, query=NOCATALOG, answer=TOKEN)
 def create_s3_token(request: Request) -> Answer:
     """What the token for a request to S3 that was signed with EC2 keys would say; the token itself is not given out."""
     given = _given(request)
     check = signature.check_s3
     issued = _exchange(request, given, lambda secret: check(given.get("signature", ""), given.get("token", ""), secret))
-    return Answer(_token(request, issued))
+    return Answer(tokens.answer(request, issued).body)
 
 
 def _given(request: Request) -> Mapping[str, Any]:
@@ -115,7 +117,3 @@ def _given(request: Request) -> Mapping[str, Any]:
 
 def _exchange(request: Request, given: Mapping[str, Any], check: Callable[[str], None]) -> Issued:
     return ec2.exchange(request.service.db, given["access"], check, CONF.identity.token_ttl)
-
-
-def _token(request: Request, issued: Issued) -> Body:
-    raise NotImplementedError
