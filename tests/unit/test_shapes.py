@@ -47,7 +47,7 @@ def refused(shape: Any, value: Any) -> bool:
     return False
 
 
-SAMPLES = ["1", "-1", "true", "a", "a-b", "/a", "ipv4", "10.0.0.0/8", "http://a"]
+SAMPLES = ["1", "-1", "true", "a", "a-b", "/a", "ipv4", "10.0.0.0/8", "http://a", "0" * 32]
 
 
 @pytest.mark.parametrize("pattern", declared())
