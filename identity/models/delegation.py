@@ -117,3 +117,13 @@ class AccessTokenRole(Base):
 
     access_token_id: Mapped[str] = mapped_column(String(64), ref("access_token"), primary_key=True)
     role_id: Mapped[str] = mapped_column(String(64), ref("role"), primary_key=True)
+
+
+class OAuthNonce(Base):
+    """A signed request that was answered, so that it is not answered again. `id` is the hash of consumer, token, timestamp and nonce."""
+
+    __tablename__ = "oauth_nonce"
+    __table_args__ = (Index(None, "expires_at"), {"schema": SCHEMA})
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[datetime]
