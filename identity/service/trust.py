@@ -5,6 +5,7 @@ A trust is never changed. Past its end it is as if it were not there; with its l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -102,20 +103,26 @@ def _roles(tx: Tx, actor: Actor, values: Values) -> list[Role]:
 
 def named_roles(tx: Tx, wanted: Sequence[Values]) -> list[Role]:
     """The roles that `[{id} or {name}, …]` names, each once, by name. Raises NotFound, BadRequest for a name that two have. One query."""
-    ids = {role["id"] for role in wanted if "id" in role}
-    names = {role["name"] for role in wanted if "id" not in role}
+    ids = [role["id"] for role in wanted if "id" in role]
+    names = [role["name"] for role in wanted if "id" not in role]
     if not wanted:
         return []
     rows = list(tx.scalars(select(Role).where(or_(Role.id.in_(ids), Role.name.in_(names))).order_by(Role.name, Role.id)))
-    by_name = {name: [row for row in rows if row.name == name] for name in names}
-    for role_id in sorted(ids - {row.id for row in rows}):
-        raise missing("role", role_id)
-    for name, same in sorted(by_name.items()):
-        if not same:
-            raise missing("role", name)
-        if len(same) > 1:
-            raise BadRequest(f"Invalid input for field/attribute roles. Value: {name}. Several roles have this name; use the id of one.")
+    known = {row.id for row in rows}
+    for role_id in ids:
+        if role_id not in known:
+            raise missing("role", role_id)
+    count = Counter(row.name for row in rows)
+    for name in names:
+        _must_be_one(name, count[name])
     return rows
+
+
+def _must_be_one(name: str, count: int) -> None:
+    if not count:
+        raise missing("role", name)
+    if count > 1:
+        raise BadRequest(f"Invalid input for field/attribute roles. Value: {name}. Several roles have this name; use the id of one.")
 
 
 def _count(values: Values, parent: Trust | None) -> int:
@@ -143,7 +150,9 @@ def _hand_on(tx: Tx, parent: Trust, row: Trust, roles: Iterable[Role]) -> None:
     if row.project_id != parent.project_id:
         raise Forbidden(f"The project of trust {parent.id} is another.")
     if row.impersonation and not parent.impersonation:
-        raise Forbidden(f"Impersonation is not allowed because redelegated trust does not specify impersonation. Redelegated trust id: {parent.id}.")
+        raise Forbidden(
+            f"Impersonation is not allowed because redelegated trust does not specify impersonation. Redelegated trust id: {parent.id}."
+        )
     if parent.expires_at is not None:
         row.expires_at = _sooner(row.expires_at, parent.expires_at)
     given = set(tx.scalars(select(TrustRole.role_id).where(TrustRole.trust_id == parent.id)))
