@@ -17,7 +17,7 @@ from common.errors import Unauthorized
 # The types that a service has in the catalogue, where they are not its name.
 TYPES = {"volume": ("block-storage", "volumev3")}
 # A token may always be looked at: services ask for that.
-VALIDATION = ("identity", "GET", "/v3/auth/tokens")
+VALIDATION = "/v3/auth/tokens"
 
 
 def check(service: str, http: falcon.Request, actor: Actor) -> None:
@@ -26,7 +26,7 @@ def check(service: str, http: falcon.Request, actor: Actor) -> None:
     if rules is None:
         return
     path = http.root_path + http.path
-    if (service, http.method, path) == VALIDATION:
+    if service == "identity" and http.method == "GET" and path.endswith(VALIDATION):
         return
     types = TYPES.get(service, (service,))
     if not any(kind in types and method == http.method and matches(pattern, path) for kind, method, pattern in rules):
