@@ -108,10 +108,9 @@ def named_roles(tx: Tx, wanted: Sequence[Values]) -> list[Role]:
     if not wanted:
         return []
     rows = list(tx.scalars(select(Role).where(or_(Role.id.in_(ids), Role.name.in_(names))).order_by(Role.name, Role.id)))
-    known = {row.id for row in rows}
-    for role_id in ids:
-        if role_id not in known:
-            raise missing("role", role_id)
+    unknown = set(ids) - {row.id for row in rows}
+    if unknown:
+        raise missing("role", min(unknown))
     count = Counter(row.name for row in rows)
     for name in names:
         _must_be_one(name, count[name])
