@@ -25,7 +25,7 @@ def upload(request: Request) -> None:
     data.receive(request.service.db, ticket, request.stream, request.http.content_length)
 
 
-@operation("GET", "/images/{image_id}/file", action="image:data:download")
+@operation("GET", "/images/{image_id}/file", action="image:data:download", statuses=(204, 206))
 def download(request: Request) -> Answer:
     """The data, byte for byte as it came; 204 while there is none. `Range: bytes=a-b` gives a part."""
     image = request.read(lambda tx: images.get(tx, request.actor, request.path["image_id"]))
