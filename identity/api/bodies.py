@@ -23,14 +23,10 @@ USER_OPTIONS = obj({
     "ignore_user_inactivity": FLAG, "lock_password": FLAG, "multi_factor_auth_enabled": {"enum": [False, None]},
     "multi_factor_auth_rules": {"anyOf": [{"type": "null"}, {"type": "array", "maxItems": 0}]},
 })  # fmt: skip
-DOMAIN = {"name": SHORT_NAME, "description": LONG_TEXT, "enabled": BOOLEAN, "options": IMMUTABLE, "tags": array(TEXT, maxItems=0)}
-PROJECT = {**DOMAIN, "domain_id": OPTIONAL_ID, "parent_id": OPTIONAL_ID, "is_domain": BOOLEAN}
 USER = {
     "name": NAME, "domain_id": ID, "enabled": BOOLEAN, "password": OPTIONAL_PASSWORD, "default_project_id": OPTIONAL_ID,
     "description": LONG_TEXT, "email": OPTIONAL_TEXT, "options": USER_OPTIONS,
 }  # fmt: skip
-GROUP = {"name": NAME, "domain_id": ID, "description": LONG_TEXT}
-ROLE = {"name": NAME, "domain_id": OPTIONAL_ID, "description": LONG_TEXT, "options": IMMUTABLE}
 REGION = {"id": REGION_ID, "description": LONG_TEXT, "parent_region_id": REGION_ID}
 SERVICE = {"type": NAME, "name": NAME, "description": LONG_TEXT, "enabled": BOOLEAN}
 ENDPOINT = {

@@ -21,7 +21,8 @@ ONE, MANY = shown("limit", LIMIT), listed("limits", LIMIT)
 MADE = wrapped("limits", array(LIMIT))
 
 
-def _view(request: Request, row: Limit) -> Body:
+def view(request: Request, row: Limit) -> Body:
+    """A limit."""
     of = row.registered
     return {
         "id": row.id, "project_id": row.project_id, "domain_id": row.domain_id, "service_id": of.service_id, "region_id": of.region_id,
@@ -41,27 +42,27 @@ def get_limit_model(_request: Request) -> Body:
 def create_limits(request: Request) -> Body:
     """Create limits."""
     rows = request.run(lambda tx: limit.create_limits(tx, request.body["limits"]))
-    return {"limits": [_view(request, row) for row in rows]}
+    return {"limits": [view(request, row) for row in rows]}
 
 
 @operation("GET", ALL, action="identity:list_limits", query=LIMIT_QUERY, answer=MANY)
 def list_limits(request: Request) -> Body:
     """List limits: those of one's own project, or of one's own domain and its projects."""
     wanted = views.filters(request, *limit.FILTERS)
-    return views.listing(request, "limits", limit.list_limits(request.actor, wanted), Limit, _view)
+    return views.listing(request, "limits", limit.list_limits(request.actor, wanted), Limit, view)
 
 
 @operation("GET", PATH, action="identity:get_limit", answer=ONE)
 def get_limit(request: Request) -> Body:
     """Show a limit."""
-    return {"limit": _view(request, request.read(lambda tx: limit.get_limit(tx, request.actor, request.path["limit_id"])))}
+    return {"limit": view(request, request.read(lambda tx: limit.get_limit(tx, request.actor, request.path["limit_id"])))}
 
 
 @operation("PATCH", PATH, action="identity:update_limit", body=changed("limit", LIMIT_IN), answer=ONE)
 def update_limit(request: Request) -> Body:
     """Change a limit."""
     row = request.run(lambda tx: limit.update_limit(tx, request.actor, request.path["limit_id"], request.body["limit"]))
-    return {"limit": _view(request, row)}
+    return {"limit": view(request, row)}
 
 
 @operation("DELETE", PATH, action="identity:delete_limit", status=204)

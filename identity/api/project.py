@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from common.api.operation import operation
 from common.api.request import Request
 from common.db import Tx
 from common.errors import BadRequest
-from identity.api import bodies, views
+from identity.api import bodies, limit, views
 from identity.api.shapes import project as shapes
 from identity.api.shapes.answers import listed, shown
 from identity.models import Project, User
 from identity.service import cascade, project, tag, tree
+from identity.service import limit as limit_service
 from identity.service.rows import find
 
 Body = dict[str, Any]
@@ -43,16 +43,17 @@ def get_project(request: Request) -> Body:
     mine = project_id == actor.project_id
     if not mine:
         request.must("identity:get_project")
-    parents, subtree = _relatives(request, "parents"), _relatives(request, "subtree")
+    forms = {which: _form(request, which) for which in ("parents", "subtree")}
 
     def look(tx: Tx) -> Body:
         row = find(tx, Project, project_id, "project", None if mine else actor)
-        return {"project": {**views.project(request, row), **_parents(request, tx, row, parents), **_subtree(request, tx, row, subtree)}}
+        relatives = {which: _relatives(request, tx, row, which, form) for which, form in forms.items() if form is not None}
+        return {"project": {**views.project(request, row), **relatives}}
 
     return request.read(look)
 
 
-def _relatives(request: Request, which: str) -> str | None:
+def _form(request: Request, which: str) -> str | None:
     """The form that the query asks for, `list` or `ids`. Raises BadRequest for both."""
     asked = [form for form in ("list", "ids") if request.query.flag(f"{which}_as_{form}")]
     if len(asked) > 1:
@@ -60,20 +61,17 @@ def _relatives(request: Request, which: str) -> str | None:
     return asked[0] if asked else None
 
 
-def _parents(request: Request, tx: Tx, row: Project, form: str | None) -> Body:
+def _relatives(request: Request, tx: Tx, row: Project, which: str, form: str) -> Any:
+    """The `parents` or the `subtree` of a project; with `include_limits`, those of each that a list shows."""
     if form == "ids":
-        return {"parents": tree.parent_ids(tx, row)}
-    return _as_list(request, "parents", lambda: tree.parents(tx, row.id, request.actor.user_id)) if form else {}
-
-
-def _subtree(request: Request, tx: Tx, row: Project, form: str | None) -> Body:
-    if form == "ids":
-        return {"subtree": tree.subtree_ids(tx, row.id)}
-    return _as_list(request, "subtree", lambda: tree.subtree(tx, row.id, request.actor.user_id)) if form else {}
-
-
-def _as_list(request: Request, name: str, rows: Callable[[], list[Project]]) -> Body:
-    return {name: [{"project": views.project(request, row)} for row in rows()]}
+        return tree.parent_ids(tx, row) if which == "parents" else tree.subtree_ids(tx, row.id)
+    find_all = tree.parents if which == "parents" else tree.subtree
+    rows = find_all(tx, row.id, request.actor.user_id)
+    shown = [views.project(request, one) for one in rows]
+    if request.query.flag("include_limits"):
+        limits = limit_service.limits_of(tx, [one.id for one in rows])
+        shown = [{**one, "limits": [limit.view(request, of) for of in limits[one["id"]]]} for one in shown]
+    return [{"project": one} for one in shown]
 
 
 @operation("PATCH", "/v3/projects/{project_id}", action="identity:update_project", body=bodies.body("project", shapes.PROJECT), answer=ONE)

@@ -134,6 +134,15 @@ def list_limits(actor: Actor, filters: Values) -> Select[Any]:
     return statement if visible is None else statement.where(visible)
 
 
+def limits_of(tx: Tx, project_ids: Sequence[str]) -> dict[str, list[Limit]]:
+    """The limits of these projects, by project."""
+    statement = select(Limit).join(Limit.registered).options(contains_eager(Limit.registered)).where(Limit.project_id.in_(project_ids))
+    found: dict[str, list[Limit]] = {project_id: [] for project_id in project_ids}
+    for row in tx.scalars(statement.order_by(Limit.id)):
+        found[row.project_id or ""].append(row)
+    return found
+
+
 def get_limit(tx: Tx, actor: Actor, limit_id: str, *, lock: bool = False) -> Limit:
     """The limit. Raises NotFound; for an actor who does not see all, Forbidden for a foreign and an unknown one alike.
 

@@ -73,8 +73,9 @@ def parent_ids(tx: Tx, project: Project) -> Ids:
 
 def subtree_ids(tx: Tx, project_id: str) -> Ids:
     """`{child: {its child: None, …}}`; None where there is nothing below."""
+    line = below(select(Project.id).where(Project.id == project_id))
     children = defaultdict(list)
-    for row in subtree(tx, project_id, None):
+    for row in tx.execute(select(Project.id, Project.parent_id).join(line, Project.id == line.c.id).order_by(Project.id)):
         children[row.parent_id].append(row.id)
 
     def under(parent_id: str) -> Ids:

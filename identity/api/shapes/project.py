@@ -7,6 +7,7 @@ from typing import Any
 from common.api.shapes import BOOLEAN, LONG_TEXT, Shape, array, obj, wrapped
 from identity.api.bodies import IMMUTABLE, OPTIONAL_ID, SHORT_NAME
 from identity.api.shapes.answers import FLAG, OPTIONAL_STRING, SELF, STRING, resource
+from identity.api.shapes.limit import LIMIT
 from identity.api.shapes.query import TRUTH, WORD, queried
 from identity.service import tag
 
@@ -26,11 +27,12 @@ _PROJECT: dict[str, Any] = {**_ROW, "domain_id": OPTIONAL_STRING, "parent_id": O
 DOMAIN_ROW = resource(_ROW, *_ROW, extra=True)
 PROJECT_ROW = resource(_PROJECT, *_PROJECT, extra=True)
 _IDS: Shape = {"type": ["object", "null"], "additionalProperties": {"type": ["object", "null"]}}
-_RELATIVES: Shape = {"anyOf": [array(wrapped("project", PROJECT_ROW)), _IDS]}
+_RELATIVE = resource({**_PROJECT, "limits": array(LIMIT)}, *_PROJECT, extra=True)
+_RELATIVES: Shape = {"anyOf": [array(wrapped("project", _RELATIVE)), _IDS]}
 PROJECT_WITH_TREE = resource({**_PROJECT, "parents": _RELATIVES, "subtree": _RELATIVES}, *_PROJECT, extra=True)
 SHOWN_TAGS = obj({"tags": array(STRING), "links": SELF}, required=("tags", "links"))
 
 _TAG_FILTERS = dict.fromkeys(tag.FILTERS, WORD)
 DOMAINS = {**queried("name", flags=("enabled",)), **_TAG_FILTERS}
 PROJECTS = {**queried("name", "domain_id", "parent_id", flags=("enabled", "is_domain")), **_TAG_FILTERS}
-TREE = dict.fromkeys(("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids"), TRUTH)
+TREE = dict.fromkeys(("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids", "include_limits"), TRUTH)

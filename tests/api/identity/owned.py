@@ -6,6 +6,15 @@ from collections.abc import Callable
 
 from tests.support.identity import Cloud, House
 
+
+def _limit(cloud: Cloud, house: House) -> str:
+    service = cloud.make("service", type="limited")["id"]
+    key = {"service_id": service, "resource_name": "cores"}
+    cloud.admin.post("/v3/registered_limits", {"registered_limits": [{**key, "default_limit": 5}]}, ok=201)
+    made = cloud.admin.post("/v3/limits", {"limits": [{**key, "project_id": house.ids["project"], "resource_limit": 1}]}, ok=201)
+    return made["limits"][0]["id"]
+
+
 # The part of a path before the id: how the id of the house's own one is had.
 OWNED: dict[str, Callable[[Cloud, House], str]] = {
     "domains": lambda _, house: house.ids["domain"],
@@ -13,6 +22,7 @@ OWNED: dict[str, Callable[[Cloud, House], str]] = {
     "users": lambda _, house: house.ids["user"],
     "groups": lambda _, house: house.ids["group"],
     "roles": lambda _, house: house.ids["role"],
+    "limits": _limit,
 }
 # Operations that tell every bearer of a token the same of every domain, as Keystone's do.
 OPEN_TO_ALL = ("/config/security_compliance",)

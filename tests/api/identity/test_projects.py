@@ -132,6 +132,20 @@ def test_as_lists_the_tree_shows_where_the_actor_has_a_role(cloud, line):
     assert sorted(shown("a")[1]) == ["b", "b2", "c"]
 
 
+def test_lists_of_the_tree_show_limits_when_asked(cloud, line):
+    me = cloud.admin.get("/v3/users?name=admin")["users"][0]["id"]
+    cloud.grant("reader", user=me, project=line["a"])
+    service = cloud.make("service", type="t", name="s")["id"]
+    known = {"service_id": service, "resource_name": "cores"}
+    cloud.admin.post("/v3/registered_limits", {"registered_limits": [{**known, "default_limit": 5}]}, ok=201)
+    cloud.admin.post("/v3/limits", {"limits": [{**known, "project_id": line["a"], "resource_limit": 3}]}, ok=201)
+    path = f"/v3/projects/{line['b']}?parents_as_list"
+    (shown,) = cloud.admin.get(f"{path}&include_limits")["project"]["parents"]
+    assert [(limit["resource_name"], limit["resource_limit"]) for limit in shown["project"]["limits"]] == [("cores", 3)]
+    (shown,) = cloud.admin.get(path)["project"]["parents"]
+    assert "limits" not in shown["project"]
+
+
 def test_a_tree_is_switched_and_deleted_at_once(cloud, line):
     path = f"/v3/projects/{line['a']}/cascade"
     cloud.admin("PATCH", path, {"project": {"enabled": False, "name": "other"}}, ok=400)
