@@ -130,13 +130,14 @@ def test_one_statement_whatever_the_number_of_rows(cloud, world):
         f"effective&user.id={world['ann']}",
     )
 
+    def count(query):
+        with counted(cloud.db) as sent:
+            rows(cloud, query)
+        return len(sent)
+
     def counts():
-        found = []
-        for query in queries:
-            with counted(cloud.db) as sent:
-                rows(cloud, query)
-            found.append(len(sent))
-        return found
+        """Of two tries the less: one may also look which key signs now."""
+        return [min(count(query), count(query)) for query in queries]
 
     give_below(cloud, f"domains/{world['d']}", f"groups/{world['g']}", world["manager"])
     few, shown = counts(), len(rows(cloud, "effective"))

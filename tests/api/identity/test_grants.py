@@ -16,6 +16,8 @@ from identity.models import (
     TrustRole,
     VouchedMember,
 )
+from tests.support.api import counted
+from tests.support.identity import by_password
 
 
 def names(body, key):
@@ -83,6 +85,20 @@ def test_an_inherited_role_counts_below_and_not_there(cloud):
     cloud.admin.patch(f"/v3/projects/{middle}/cascade", {"project": {"enabled": False}}, ok=200)
     assert names(ann.get("/v3/auth/projects"), "projects") == ["admin", "beside", "top"]
     assert names(ann.get(f"/v3/users/{user}/projects?enabled=false"), "projects") == ["leaf", "middle"]
+
+
+def test_a_token_has_what_is_inherited_there(cloud):
+    top = cloud.make("project", name="top")["id"]
+    leaf = cloud.make("project", name="leaf", parent_id=top)["id"]
+    user = cloud.make("user", name="ann", password="pw")["id"]
+    one = below(f"projects/{top}", f"users/{user}", cloud.role("manager"))
+    cloud.admin("PUT", one, ok=204)
+    ann = cloud.login("ann", "pw", {"project": {"id": leaf}})
+    shown = ann.get("/v3/auth/tokens", headers={"X-Subject-Token": ann.token})["token"]
+    assert names(shown, "roles") == ["manager", "member", "reader"]
+    cloud.nobody("POST", "/v3/auth/tokens", by_password("ann", "pw", {"project": {"id": top}}), ok=401)
+    cloud.admin.delete(one)
+    ann.get("/v3/auth/projects", ok=401)
 
 
 @pytest.fixture
@@ -198,3 +214,35 @@ def test_what_is_granted_goes_with_the_project_and_the_bearer(cloud):
     cloud.admin("PUT", one, ok=204)
     cloud.admin.delete(f"/v3/projects/{project}")
     assert cloud.admin.get(f"/v3/role_assignments?user.id={user}")["role_assignments"] == []
+
+
+def test_no_list_here_asks_more_for_more_rows(cloud):
+    user, group = cloud.make("user", name="u")["id"], cloud.make("group", name="g")["id"]
+    role = cloud.make("role", name="r")["id"]
+    project = cloud.make("project", name="p")["id"]
+    paths = (
+        f"/v3/groups/{group}/users", f"/v3/users/{user}/groups", "/v3/groups", "/v3/roles", "/v3/role_inferences", f"/v3/roles/{role}/implies",
+        f"/v3/projects/{project}/users/{user}/roles", below(f"projects/{project}", f"users/{user}"), f"/v3/projects/{project}/tags",
+    )  # fmt: skip
+
+    def count(path):
+        with counted(cloud.db) as sent:
+            cloud.admin.get(path)
+        return len(sent)
+
+    def counts():
+        """Of two tries the less: one may also look which key signs now."""
+        return [min(count(path), count(path)) for path in paths]
+
+    few = counts()
+    for index in range(6):
+        other = cloud.make("role", name=f"r{index}")["id"]
+        cloud.admin("PUT", f"/v3/roles/{role}/implies/{other}", ok=201)
+        cloud.admin("PUT", f"/v3/projects/{project}/users/{user}/roles/{other}", ok=204)
+        cloud.admin("PUT", below(f"projects/{project}", f"users/{user}", other), ok=204)
+        cloud.admin("PUT", f"/v3/projects/{project}/tags/t{index}", ok=201)
+        cloud.admin("PUT", f"/v3/groups/{group}/users/{cloud.make('user', name=f'u{index}')['id']}", ok=204)
+        cloud.admin("PUT", f"/v3/groups/{cloud.make('group', name=f'g{index}')['id']}/users/{user}", ok=204)
+    assert counts() == few
+    assert len(cloud.admin.get(f"/v3/users/{user}/groups")["groups"]) == 6
+    assert len(cloud.admin.get(f"/v3/groups/{group}/users")["users"]) == 6

@@ -241,13 +241,14 @@ def test_no_list_of_projects_asks_more_for_more_rows(cloud):
         "/v3/auth/projects",
     )
 
+    def count(path):
+        with counted(cloud.db) as sent:
+            cloud.admin.get(path)
+        return len(sent)
+
     def counts():
-        found = []
-        for path in paths:
-            with counted(cloud.db) as sent:
-                cloud.admin.get(path)
-            found.append(len(sent))
-        return found
+        """Of two tries the less: one may also look which key signs now."""
+        return [min(count(path), count(path)) for path in paths]
 
     cloud.admin("PUT", f"/v3/OS-INHERIT/domains/default/users/{me}/roles/{cloud.role('reader')}/inherited_to_projects", ok=204)
     few = counts()
