@@ -161,7 +161,7 @@ def sentence(error: jsonschema.ValidationError, what: str) -> str:
     why = _short(error.message.replace(repr(error.instance), "the value") if whole else error.message)
     if not path:
         return f"Invalid {what}: {why}."
-    if any(word in path.lower() for word in ("password", "secret", "passcode", "user_data")):
+    if any(word in path.lower() for word in ("password", "secret", "passcode", "user_data", "blob")):
         return f"Invalid input for field/attribute {path}. Value: ***. {why if whole else 'the value is not allowed'}."
     if whole:
         return f"Invalid input for field/attribute {path}. {why}."

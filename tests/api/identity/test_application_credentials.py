@@ -323,7 +323,7 @@ def test_rules_hold_in_every_service(cloud):
     api["image"].delete(f"/v2/images/{user['id']}", ok=404)
     for name, method, path in (
         ("compute", "POST", "/v2.1/servers"), ("compute", "GET", "/v2.1/servers/detail"), ("compute", "GET", "/v2.1/flavors"),
-        ("compute", "HEAD", "/v2.1/servers"), ("volume", "GET", f"/v3/{project['id']}/snapshots"), 
+        ("compute", "HEAD", "/v2.1/servers"), ("volume", "GET", f"/v3/{project['id']}/snapshots"),
         ("network", "POST", "/v2.0/networks"), ("network", "DELETE", "/v2.0/networks/1"), ("image", "GET", "/v2/images/1"),
         ("image", "POST", "/v2/images"),
     ):  # fmt: skip

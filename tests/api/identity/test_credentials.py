@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import threading
@@ -10,7 +11,8 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, text
 
-from identity import manage_keys
+from common.db import Database
+from identity import manage, manage_keys
 from identity.models import Consumer, ConsumerSecret, Credential
 from identity.service import crypt
 from tests.support.api import counted
@@ -213,3 +215,19 @@ def test_without_the_key_it_is_a_503_that_says_what_to_do(cloud):
     answer = ann.get(path, ok=503)
     assert "other nodes" in answer["error"]["message"]
     assert cloud.db.run(lambda tx: tx.scalar(text("SELECT count(*) FROM identity.credential"))) == 1
+
+
+def test_the_commands_say_what_comes_next(cloud, monkeypatch, capsys):
+    url = cloud.db.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setattr(manage, "_database", lambda: Database(url, pool_size=1))
+    parser = argparse.ArgumentParser()
+    manage.add_commands(parser.add_subparsers())
+
+    def run(command):
+        asked = parser.parse_args(["identity", command])
+        assert asked.func(asked) == 0
+        return capsys.readouterr().out
+
+    assert "nothing encrypts with it yet" in run("rotate-credential-keys")
+    assert f"Copy {crypt.path()} to every node" in run("rotate-credential-keys")
+    assert "0 rows" in run("re-encrypt")
