@@ -8,6 +8,7 @@ from common.api.operation import operation
 from common.api.request import Request
 from identity.api import views
 from identity.api.federation import shapes
+from identity.api.shapes.answers import PAGING
 from identity.models import FederationMapping
 from identity.service.federation import mapping as service
 
@@ -23,7 +24,7 @@ def create_mapping(request: Request) -> Body:
     return {"mapping": shapes.mapping(request, request.run(lambda tx: service.create_mapping(tx, name, values)))}
 
 
-@operation("GET", PATH, action="identity:list_mappings", query=shapes.PAGED, answer=shapes.many("mapping"))
+@operation("GET", PATH, action="identity:list_mappings", query=PAGING, answer=shapes.many("mapping"))
 def list_mappings(request: Request) -> Body:
     """List mappings."""
     return views.listing(request, "mappings", service.list_mappings(), FederationMapping, shapes.mapping)

@@ -8,6 +8,7 @@ from common.api.operation import operation
 from common.api.request import Request
 from identity.api import views
 from identity.api.federation import shapes
+from identity.api.shapes.answers import PAGING
 from identity.models import FederationProtocol
 from identity.service.federation import provider as service
 
@@ -23,7 +24,7 @@ def create_protocol(request: Request) -> Body:
     return {"protocol": shapes.protocol(request, request.run(lambda tx: service.create_protocol(tx, provider_id, name, values)))}
 
 
-@operation("GET", PATH, action="identity:list_protocols", query=shapes.PAGED, answer=shapes.many("protocol"))
+@operation("GET", PATH, action="identity:list_protocols", query=PAGING, answer=shapes.many("protocol"))
 def list_protocols(request: Request) -> Body:
     """List the protocols of a provider."""
     found = service.list_protocols(request.path["idp_id"])

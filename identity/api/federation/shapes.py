@@ -8,13 +8,13 @@ from common.api.request import Request
 from common.api.shapes import BOOLEAN, ID, LONG_TEXT, NO_NUL, OPTIONAL_TEXT, TEXT, Checker, Shape, array, obj, wrapped
 from common.errors import BadRequest
 from identity.api.bodies import OPTIONAL_ID, URL
+from identity.api.shapes.answers import PAGING
 from identity.models import FederationMapping, FederationProtocol, IdentityProvider, ServiceProvider
 
 View = dict[str, Any]
 PATH = "/v3/OS-FEDERATION"
 NAME_IN_PATH = Checker({"type": "string", "maxLength": 64, "pattern": r"^[A-Za-z0-9_.~@:+-]+$"})
-FILTERS: dict[str, Shape] = {"id": TEXT, "enabled": TEXT, "limit": TEXT, "marker": TEXT}
-PAGED: dict[str, Shape] = {"limit": TEXT, "marker": TEXT}
+FILTERS: dict[str, Shape] = {"id": TEXT, "enabled": TEXT, **PAGING}
 
 # The rule language. What a text holds beyond its type is checked by `service.federation.rules.check`.
 _TEXT: Shape = {"type": "string", "maxLength": 4096, "pattern": NO_NUL}
@@ -95,23 +95,6 @@ SHOWN = {
     "identity_provider": _SHOWN_PROVIDER, "protocol": _SHOWN_PROTOCOL, "mapping": _SHOWN_MAPPING,
     "service_provider": _SHOWN_SERVICE_PROVIDER,
 }  # fmt: skip
-
-_IDENTIFIED = obj({"id": TEXT}, required=("id",))
-_VOUCHED = obj(
-    {"identity_provider": _IDENTIFIED, "protocol": _IDENTIFIED, "groups": array(_IDENTIFIED)}, required=("identity_provider", "protocol", "groups"),
-)  # fmt: skip
-_TOKEN_USER = obj(
-    {
-        "id": TEXT, "name": TEXT, "domain": obj({"id": TEXT, "name": TEXT}, required=("id", "name")), "password_expires_at": OPTIONAL_TEXT,
-        "OS-FEDERATION": _VOUCHED,
-    },
-    required=("id", "name", "domain"),
-)  # fmt: skip
-# An unscoped token. A user of type `local` is his own and has no OS-FEDERATION.
-TOKEN: Shape = wrapped("token", obj(
-    {"methods": array(TEXT), "user": _TOKEN_USER, "audit_ids": array(TEXT), "expires_at": TEXT, "issued_at": TEXT},
-    required=("methods", "user", "audit_ids", "expires_at", "issued_at"),
-))  # fmt: skip
 
 
 def one(name: str) -> Shape:
