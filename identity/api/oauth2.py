@@ -8,7 +8,7 @@ from common.api.operation import Answer, operation
 from common.api.request import Request
 from common.api.shapes import obj
 from common.config import CONF
-from common.errors import ApiError
+from common.errors import ApiError, BadRequest
 from identity.api.shapes.answers import STRING
 from identity.service import oauth2
 
@@ -21,13 +21,21 @@ TOKEN: dict[str, Any] = obj(
 REFUSED = obj({"error": STRING, "error_description": STRING}, required=("error", "error_description"))
 
 
+def _form(request: Request) -> bytes:
+    try:
+        form: bytes = request.http.bounded_stream.read(MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"The request body did not arrive whole: {error}.") from None
+    return form
+
+
 @operation(
     "POST", "/v3/OS-OAUTH2/token", action=None, token=False, raw=True, statuses=(400, 401, 403, 429), answer={"anyOf": [TOKEN, REFUSED]}
 )
 def create_access_token(request: Request) -> Answer:
     """Give an access token to an application credential."""
     try:
-        client = oauth2.read_client(request.http.bounded_stream.read(MOST_BYTES), request.header("Authorization"))
+        client = oauth2.read_client(_form(request), request.header("Authorization"))
         issued = oauth2.issue(request.service.db, request.source, client, CONF.identity.token_ttl)
     except ApiError as error:
         body = {"error": oauth2.name_of(error), "error_description": error.message}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, TextClause, select, text
 
 from common.auth import Actor
 from common.db import Database, Tx
@@ -79,20 +79,23 @@ def matches(source: Source, secret: str, stored: str | None) -> bool:
 
 def find_login(db: Database, given: Values) -> Login | None:
     """What the body of a log-in names: by id, or by name and user. Raises BadRequest. One query."""
+    statement, values = _named(given)
+    row = query(db, statement, values)
+    return Login(**row) if row is not None else None
+
+
+def _named(given: Values) -> tuple[TextClause, Values]:
+    """How the credential is found, and the values for that."""
     user = given.get("user") or {}
     domain = user.get("domain") or {}
-    name = {"name": given.get("name")}
     if "id" in given:
-        row = query(db, BY_ID, {"id": given["id"]})
-    elif "name" in given and "id" in user:
-        row = query(db, BY_USER, {**name, "user_id": user["id"]})
-    elif "name" in given and "name" in user and "id" in domain:
-        row = query(db, BY_DOMAIN_ID, {**name, "user_name": user["name"], "domain_id": domain["id"]})
-    elif "name" in given and "name" in user and "name" in domain:
-        row = query(db, BY_DOMAIN_NAME, {**name, "user_name": user["name"], "domain_name": domain["name"]})
-    else:
-        raise BadRequest("Invalid input for field/attribute application_credential: it needs an id, or a name and a user by id or name.")
-    return Login(**row) if row is not None else None
+        return BY_ID, {"id": given["id"]}
+    if "name" in given and "id" in user:
+        return BY_USER, {"name": given["name"], "user_id": user["id"]}
+    for part, statement in (("id", BY_DOMAIN_ID), ("name", BY_DOMAIN_NAME)):
+        if "name" in given and "name" in user and part in domain:
+            return statement, {"name": given["name"], "user_name": user["name"], f"domain_{part}": domain[part]}
+    raise BadRequest("Invalid input for field/attribute application_credential: it needs an id, or a name and a user by id or name.")
 
 
 def must_not_stand_on_another(actor: Actor) -> None:
@@ -147,14 +150,14 @@ def _roles(actor: Actor, wanted: Sequence[Values]) -> list[str]:
     """The ids of the roles that the body names, all of the token's by default. Raises BadRequest for one that the token has not."""
     if not wanted:
         return [role_id for role_id, _ in actor.role_ids]
-    by_id = dict(actor.role_ids)
-    by_name = {name: role_id for role_id, name in actor.role_ids}
-    found = [role["id"] if role.get("id") in by_id else by_name.get(role.get("name", "")) for role in wanted]
-    for role, role_id in zip(wanted, found, strict=True):
-        if role_id is None:
-            named = role.get("id") or role.get("name")
-            raise BadRequest(f"Invalid application credential: Cannot create an application credential with unassigned role {named}.")
-    return list(dict.fromkeys(role_id for role_id in found if role_id is not None))
+    held = {("id", role_id): role_id for role_id, _ in actor.role_ids} | {("name", name): role_id for role_id, name in actor.role_ids}
+    found: dict[str, None] = {}
+    for role in wanted:
+        (named,) = role.items()
+        if named not in held:
+            raise BadRequest(f"Invalid application credential: Cannot create an application credential with unassigned role {named[1]}.")
+        found[held[named]] = None
+    return list(found)
 
 
 def parse_expiry(told: str | None) -> datetime | None:

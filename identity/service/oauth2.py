@@ -32,13 +32,7 @@ class Client:
 
 def read_client(form: bytes, authorization: str | None) -> Client:
     """The client of a request: by HTTP Basic, or by client_id and client_secret of the form. Raises BadRequest, Unauthorized."""
-    try:
-        fields = parse_qs(form.decode(), keep_blank_values=True, errors="strict", max_num_fields=32)
-    except ValueError:
-        raise BadRequest("The body is not application/x-www-form-urlencoded.") from None
-    if any(len(values) > 1 or "\x00" in values[0] for values in fields.values()):
-        raise BadRequest("A parameter is there twice, or holds a NUL character.")
-    given = {name: values[0] for name, values in fields.items()}
+    given = _fields(form)
     if not given.get("grant_type"):
         raise BadRequest("The parameter grant_type is required.")
     if given["grant_type"] != GRANT:
@@ -47,6 +41,16 @@ def read_client(form: bytes, authorization: str | None) -> Client:
     if not client.id or not client.secret:
         raise Unauthorized(FAILED)
     return client
+
+
+def _fields(form: bytes) -> dict[str, str]:
+    try:
+        fields = parse_qs(form.decode(), keep_blank_values=True, errors="strict", max_num_fields=32)
+    except ValueError:
+        raise BadRequest("The body is not application/x-www-form-urlencoded.") from None
+    if any(len(values) > 1 or "\x00" in values[0] for values in fields.values()):
+        raise BadRequest("A parameter is there twice, or holds a NUL character.")
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _basic(authorization: str | None) -> Client | None:
