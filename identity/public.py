@@ -10,8 +10,6 @@ from common.auth import Actor
 from common.db import Database, Tx
 from identity.models import Project
 from identity.service import standing
-from identity.service.auth import ring_of
-from identity.service.token import decode
 
 
 def token_checker(db: Database) -> Callable[[str], Actor]:
@@ -19,11 +17,9 @@ def token_checker(db: Database) -> Callable[[str], Actor]:
 
     The check raises Unauthorized when the token is malformed, expired or revoked, or when its user, scope or last role is gone.
     """
-    ring = ring_of(db)
 
     def check(raw: str) -> Actor:
-        token = decode(raw, ring)
-        return standing.actor(token, standing.of_token(db, token))
+        return standing.actor(*standing.validate(db, raw))
 
     return check
 

@@ -18,7 +18,7 @@ from falcon.routing import CompiledRouter
 from sqlalchemy.exc import OperationalError
 
 from common import errors, log, metrics
-from common.api import idempotency, openapi
+from common.api import access, idempotency, openapi
 from common.api.answer import Rendered, render, send
 from common.api.body import dumps, read_json
 from common.api.operation import Operation
@@ -137,7 +137,9 @@ def _authenticate(service: Service, operation: Operation, request: Request) -> N
     try:
         if not token:
             raise errors.Unauthorized
-        request.set_actor(service.authenticate(token))
+        actor = service.authenticate(token)
+        access.check(service.name, request.http, actor)
+        request.set_actor(actor)
     except errors.Unauthorized:
         if operation.token:
             raise

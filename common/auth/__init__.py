@@ -19,6 +19,21 @@ from common.errors import Unauthorized
 
 
 @dataclass(frozen=True, slots=True)
+class Delegated:
+    """What a token stands on that a user gave out of hand: an `application_credential`, a `trust`, or an `access_token` of OAuth 1.0a (`kind`).
+
+    restricted: it makes and removes no further credentials or trusts. access_rules: (service type, method, path) of all that it may ask;
+    None is no such bound. facts: what else its row says.
+    """
+
+    kind: str
+    id: str
+    restricted: bool = True
+    access_rules: tuple[tuple[str, str, str], ...] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """What a token says of its bearer.
 
@@ -42,6 +57,7 @@ class Actor:
     audit_ids: tuple[str, ...] = ()
     issued_at: datetime | None = None
     expires_at: datetime | None = None
+    delegation: Delegated | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

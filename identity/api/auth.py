@@ -14,17 +14,25 @@ from identity.api.shapes.answers import PAGING, listed
 from identity.api.shapes.project import DOMAIN_ROW, PROJECT_ROW
 from identity.models import Project
 from identity.service import auth, catalog, project, standing
+from identity.service.attempt import Attempt
+from identity.service.auth import Issued
 from identity.service.standing import Standing
 from identity.service.token import Scope, Token
 
 Body = dict[str, Any]
+RULES_HEADER = "OpenStack-Identity-Access-Rules"
 
 
 @operation("POST", "/v3/auth/tokens", action=None, status=201, token=False, secret=True, body=bodies.AUTH, query=shapes.NOCATALOG, answer=shapes.TOKEN)  # fmt: skip
 def create_token(request: Request) -> Answer:
     """Log in."""
-    issued = auth.log_in(request.service.db, request.source, request.body["auth"], CONF.identity.token_ttl)
-    return Answer({"token": _view(request, issued.token, issued.standing)}, headers={"X-Subject-Token": issued.raw})
+    attempt = Attempt(request.service.db, request.source, request.body["auth"], request.header, views.self_link(request))
+    return answer(request, auth.log_in(attempt, CONF.identity.token_ttl))
+
+
+def answer(request: Request, issued: Issued) -> Answer:
+    """A new token: itself in the header, what it says in the body."""
+    return Answer({"token": view(request, issued.token, issued.standing)}, headers={"X-Subject-Token": issued.raw})
 
 
 @operation("GET", "/v3/auth/tokens", action=None, guarded=("identity:validate_token",), query={**shapes.NOCATALOG, **shapes.ALLOW_EXPIRED}, answer=shapes.TOKEN)  # fmt: skip
@@ -33,7 +41,10 @@ def get_token(request: Request) -> Answer:
     raw, token, found = _subject(request, allow_expired=bool(request.query.flag("allow_expired", default=False)))
     if found.user_id != request.actor.user_id:
         request.must("identity:validate_token")
-    return Answer({"token": _view(request, token, found)}, headers={"X-Subject-Token": raw})
+    if (found.delegation or {}).get("access_rules") and request.header(RULES_HEADER) is None:
+        # A service that does not know of access rules must not take the token for one without bounds.
+        raise NotFound("Could not find token.")
+    return Answer({"token": view(request, token, found)}, headers={"X-Subject-Token": raw})
 
 
 @operation("DELETE", "/v3/auth/tokens", action=None, status=204, guarded=("identity:revoke_token",))
@@ -51,33 +62,57 @@ def _subject(request: Request, *, allow_expired: bool = False) -> tuple[str, Tok
     if not raw:
         raise BadRequest("The request needs the header X-Subject-Token.")
     try:
-        return raw, *auth.validate(request.service.db, raw, allow_expired=allow_expired)
+        return raw, *standing.validate(request.service.db, raw, allow_expired=allow_expired)
     except Unauthorized:
         raise NotFound("Could not find token.") from None
 
 
-def _view(request: Request, token: Token, found: Standing) -> Body:
-    view: Body = {
-        "methods": list(token.methods),
-        "user": {
-            "domain": {"id": found.user_domain_id, "name": found.user_domain_name}, "id": found.user_id, "name": found.user_name,
-            "password_expires_at": views.expiry(found.password_expires_at),
-        },
+def view(request: Request, token: Token, found: Standing) -> Body:
+    """A token as its bearer and the services are shown it; with the catalogue unless `nocatalog` asks for none."""
+    body: Body = {
+        "methods": list(token.methods), "user": _user(token, found),
         "audit_ids": list(token.audit_ids), "expires_at": views.moment(token.expires_at), "issued_at": views.moment(token.issued_at),
+        **_stands_on(token, found.delegation or {}),
     }  # fmt: skip
     if found.kind == "none":
-        return view
-    view["roles"] = [{"id": role_id, "name": name} for role_id, name in found.roles]
+        return body
+    body["roles"] = [{"id": role_id, "name": name} for role_id, name in found.roles]
     if found.kind == "project":
         domain = {"id": found.target_domain_id, "name": found.target_domain_name}
-        view |= {"is_domain": False, "project": {"domain": domain, "id": found.target_id, "name": found.target_name}}
+        body |= {"is_domain": False, "project": {"domain": domain, "id": found.target_id, "name": found.target_name}}
     elif found.kind == "domain":
-        view["domain"] = {"id": found.target_id, "name": found.target_name}
+        body["domain"] = {"id": found.target_id, "name": found.target_name}
     else:
-        view["system"] = {"all": True}
+        body["system"] = {"all": True}
     if "nocatalog" not in request.query:
-        view["catalog"] = catalog.catalogue(request.service.db, token.user_id, found.scope)
-    return view
+        body["catalog"] = catalog.catalogue(request.service.db, token.user_id, found.scope)
+    return body
+
+
+def _user(token: Token, found: Standing) -> Body:
+    user: Body = {
+        "domain": {"id": found.user_domain_id, "name": found.user_domain_name}, "id": found.user_id, "name": found.user_name,
+        "password_expires_at": views.expiry(found.password_expires_at),
+    }  # fmt: skip
+    if token.federation is not None:
+        provider, protocol = token.federation
+        groups = [{"id": group_id} for group_id in found.vouched_groups]
+        user["OS-FEDERATION"] = {"identity_provider": {"id": provider}, "protocol": {"id": protocol}, "groups": groups}
+    return user
+
+
+def _stands_on(token: Token, row: Body) -> Body:
+    """What the token stands on, under the name that Keystone gives it."""
+    kind = token.delegation.kind if token.delegation is not None else None
+    if kind == "trust":
+        people = {f"{who}_user": {"id": row[f"{who}_user_id"]} for who in ("trustor", "trustee")}
+        return {"OS-TRUST:trust": {"id": row["id"], "impersonation": row["impersonation"], **people}}
+    if kind == "access_token":
+        return {"OS-OAUTH1": {"access_token_id": row["id"], "consumer_id": row["consumer_id"]}}
+    if kind == "application_credential":
+        rules = {"access_rules": row["access_rules"]} if row["access_rules"] else {}
+        return {"application_credential": {"id": row["id"], "name": row["name"], "restricted": row["restricted"], **rules}}
+    return {}
 
 
 @operation("GET", "/v3/auth/catalog", action=None, answer=shapes.CATALOG)

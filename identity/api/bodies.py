@@ -42,12 +42,13 @@ _IDENTITY = obj(
         "methods": array(TEXT, minItems=1, maxItems=8),
         "password": obj({"user": _LOGIN}, required=("user",), extra=True),
         "token": obj({"id": {"type": "string", "maxLength": 8192, "pattern": NO_NUL}}, required=("id",), extra=True),
+        **{method: {"type": "object"} for method in ("application_credential", "totp", "oauth1", "mapped", "openid")},
     },
     required=("methods",), extra=True,
 )  # fmt: skip
 _SCOPE: Shape = {"anyOf": [
     {"enum": ["unscoped", None]},
-    obj({"project": _NAMED, "domain": _DOMAIN_REF, "system": obj({"all": BOOLEAN}, extra=True), "unscoped": {"type": "object"}}),
+    obj({"project": _NAMED, "domain": _DOMAIN_REF, "system": obj({"all": BOOLEAN}, extra=True), "unscoped": {"type": "object"}, "OS-TRUST:trust": obj({"id": TEXT}, required=("id",), extra=True)}),
 ]}  # fmt: skip
 AUTH = wrapped("auth", obj({"identity": _IDENTITY, "scope": _SCOPE}, required=("identity",), extra=True))
 CHANGE = wrapped("user", obj({"password": PASSWORD, "original_password": PASSWORD}, required=("password", "original_password"), extra=True))

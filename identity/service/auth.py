@@ -5,35 +5,26 @@ Whatever is wrong with the credentials or the scope, the answer is the same, aft
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 
 from common.db import Database, Tx, clock
-from common.errors import BadRequest, Unauthorized
+from common.errors import BadRequest, Forbidden, Unauthorized
 from identity.models import RevokedToken
-from identity.service import password, standing
-from identity.service.keys import EXPIRED_WINDOW, KeyRing
+from identity.service import standing, trust
+from identity.service.attempt import Attempt, Who
+from identity.service.keys import EXPIRED_WINDOW, ring_of
+from identity.service.methods import METHODS
 from identity.service.standing import Standing
-from identity.service.token import Token, decode, encode, issue
-from identity.service.user import find_login
+from identity.service.token import Delegation, Token, audit_ids, encode, lifetime
 
 UNSUPPORTED = "Attempted to authenticate with an unsupported method."
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Who the credentials say it is. `epoch` is the user's when they were checked; `parent` the token that was one of them."""
-
-    user_id: str
-    epoch: int
-    methods: tuple[str, ...]
-    parent: Token | None = None
+TRUST = "OS-TRUST:trust"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,65 +36,109 @@ class Issued:
     standing: Standing
 
 
-@functools.lru_cache(maxsize=4)
-def ring_of(db: Database) -> KeyRing:
-    """The keys as this process knows them."""
-    return KeyRing(db)
+def log_in(attempt: Attempt, ttl: int) -> Issued:
+    """The token for what the attempt came with. ttl: seconds.
 
-
-def log_in(db: Database, address: str, auth: Mapping[str, Any], ttl: int) -> Issued:
-    """The token for the body's `auth` object, whose shape holds. address: the client's; ttl: seconds.
-
-    Raises Unauthorized, TooManyRequests, BadRequest. Two queries.
+    Raises Unauthorized, Forbidden, TooManyRequests, BadRequest. Two queries by password.
     """
-    who = identify(db, address, auth["identity"])
-    found = _scope(db, who.user_id, auth.get("scope"))
-    if found is None or not found.user_live or not found.scope_live or found.user_epoch != who.epoch:
-        raise Unauthorized
-    token = issue(who.user_id, found.scope, who.methods, found.epochs, ttl, who.parent)
-    return Issued(encode(token, ring_of(db)), token, found)
+    who = identify(attempt)
+    return issue_for(attempt.db, who, attempt.auth.get("scope"), ttl)
 
 
-def identify(db: Database, address: str, identity: Mapping[str, Any]) -> Who:
+def identify(attempt: Attempt) -> Who:
     """Check each of the methods that the body names; all must mean the same user."""
+    identity = attempt.auth["identity"]
     methods = tuple(dict.fromkeys(identity["methods"]))
     if any(method not in METHODS for method in methods):
         raise Unauthorized(UNSUPPORTED)
     for method in methods:
         if method not in identity:
             raise BadRequest(f"Invalid input for field/attribute identity: it lacks {method}, which methods names.")
-    found = [METHODS[method](db, address, identity[method]) for method in methods]
+    found = [METHODS[method](attempt, identity[method]) for method in methods]
     if len({who.user_id for who in found}) != 1:
         raise Unauthorized
-    return replace(found[0], methods=methods, parent=next((who.parent for who in found if who.parent), None))
+    return _together(found, methods)
 
 
-def _by_password(db: Database, address: str, given: Mapping[str, Any]) -> Who:
-    user = given["user"]
-    login = find_login(db, user)
-    source = (address, user.get("id") or user.get("name") or "")
-    if not password.matches(source, user["password"], login.hash if login else None) or login is None:
+def _together(found: list[Who], methods: tuple[str, ...]) -> Who:
+    """One answer of all methods: what any of them bounds, bounds the whole."""
+    delegations = {who.delegation for who in found if who.delegation is not None}
+    if len(delegations) > 1:
         raise Unauthorized
-    return Who(login.user_id, login.user_epoch, ("password",))
+    ends = [who.expires_at for who in found if who.expires_at is not None]
+    return replace(
+        found[0], methods=methods, parent=next((who.parent for who in found if who.parent), None),
+        delegation=next(iter(delegations), None), expires_at=min(ends, default=None),
+        federation=next((who.federation for who in found if who.federation), None),
+    )  # fmt: skip
 
 
-def _by_token(db: Database, address: str, given: Mapping[str, Any]) -> Who:
-    token, _ = validate(db, given["id"])
-    return Who(token.user_id, token.user_epoch, ("token",), token)
+def issue_for(db: Database, who: Who, scope: Any, ttl: int) -> Issued:
+    """The token of somebody who was identified, for the scope that the body asks for. ttl: seconds. Raises Unauthorized, Forbidden."""
+    found, delegation = _scope(db, who, scope)
+    if found is None or not found.user_live or not found.scope_live or found.login_epoch != who.epoch:
+        raise Unauthorized
+    if delegation is not None:
+        _take_up(db, who, found, delegation)
+    methods = tuple(sorted({*who.methods, *who.parent.methods})) if who.parent else who.methods
+    issued_at, expires_at = lifetime(ttl, who.expires_at, who.parent.expires_at if who.parent else None, _end(found))
+    token = Token(
+        found.user_id, found.scope, methods, audit_ids(who.parent), issued_at, expires_at, *found.epochs,
+        delegation=delegation, federation=who.federation,
+    )  # fmt: skip
+    return Issued(encode(token, ring_of(db)), token, found)
 
 
-METHODS: dict[str, Callable[[Database, str, Mapping[str, Any]], Who]] = {"password": _by_password, "token": _by_token}
+def _take_up(db: Database, who: Who, found: Standing, delegation: Delegation) -> None:
+    """A token is about to stand on the delegation: it must hold, be this user's, and have a use left."""
+    facts = found.delegation or {}
+    if not facts.get("live"):
+        raise Unauthorized
+    if delegation.kind != "trust":
+        if found.user_id != who.user_id:
+            raise Unauthorized
+        return
+    if facts["trustee_user_id"] != who.user_id:
+        raise Forbidden("The trust is for another user.")
+    if facts["remaining_uses"] is not None and not db.run(lambda tx: trust.use(tx, delegation.id)):
+        raise Forbidden(f"No uses are left of trust {delegation.id}.")
 
 
-def _scope(db: Database, user_id: str, scope: Any) -> Standing | None:
-    """The standing on the scope that the body asks for; with none, on the user's default project if that is possible."""
-    if scope is None:
-        found = standing.ask(db, "project", "default", {"user_id": user_id})
+def _end(found: Standing) -> datetime | None:
+    """When what the token stands on ends."""
+    until = (found.delegation or {}).get("until")
+    return datetime.fromtimestamp(until, UTC) if until is not None else None
+
+
+def _scope(db: Database, who: Who, scope: Any) -> tuple[Standing | None, Delegation | None]:
+    """The standing on the scope that the body asks for, and what it stands on.
+
+    Without a scope: on the user's default project if that is possible.
+    """
+    if who.delegation is not None:
+        if scope is not None:
+            raise Unauthorized(f"What stands on {who.delegation.kind} cannot request a scope.")
+        return standing.delegated(db, who.delegation), who.delegation
+    if isinstance(scope, Mapping) and TRUST in scope:
+        delegation = Delegation("trust", scope[TRUST]["id"])
+        found = standing.delegated(db, delegation)
+        if found is None or (who.parent is not None and who.parent.delegation is not None):
+            raise Forbidden(f"Could not find trust: {delegation.id}.")
+        return found, delegation
+    return _own_scope(db, who, scope), None
+
+
+def _own_scope(db: Database, who: Who, scope: Any) -> Standing | None:
+    if scope is not None:
+        kind, target, values = scope_query(scope)
+        return standing.ask(db, kind, target, {"user_id": who.user_id, **values})
+    unscoped = None
+    if who.federation is None:
+        found = standing.ask(db, "project", "default", {"user_id": who.user_id})
         if found is None or (found.default_project_id and found.scope_live):
             return found
-        return replace(found, kind="none", roles=(), target_id=None, target_epoch=None)
-    kind, target, values = scope_query(scope)
-    return standing.ask(db, kind, target, {"user_id": user_id, **values})
+        unscoped = replace(found, kind="none", roles=(), target_id=None, target_epoch=None)
+    return unscoped or standing.ask(db, "none", "none", {"user_id": who.user_id})
 
 
 def scope_query(scope: Any) -> tuple[str, str, dict[str, Any]]:
@@ -111,7 +146,9 @@ def scope_query(scope: Any) -> tuple[str, str, dict[str, Any]]:
     if scope == "unscoped" or "unscoped" in scope:
         return "none", "none", {}
     if len(scope) != 1:
-        raise BadRequest("Invalid input for field/attribute scope: it must name exactly one of project, domain, system, unscoped.")
+        raise BadRequest(
+            "Invalid input for field/attribute scope: it must name exactly one of project, domain, system, unscoped, OS-TRUST:trust."
+        )
     kind, given = next(iter(scope.items()))
     if kind == "system":
         if given.get("all") is not True:
@@ -130,12 +167,6 @@ def _named_project(given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
         if part in domain:
             return "project", f"name+domain_{part}", {"target_name": given["name"], f"target_domain_{part}": domain[part]}
     raise BadRequest("Invalid input for field/attribute scope.project: a name needs a domain, by id or name.")
-
-
-def validate(db: Database, raw: str, *, allow_expired: bool = False) -> tuple[Token, Standing]:
-    """The token and its standing now. Raises Unauthorized. One query."""
-    token = decode(raw, ring_of(db), allow_expired=allow_expired)
-    return token, standing.of_token(db, token)
 
 
 def revoke(tx: Tx, token: Token) -> None:

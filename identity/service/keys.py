@@ -5,6 +5,7 @@ Every process keeps the key objects; a kid that it does not know makes it look i
 
 from __future__ import annotations
 
+import functools
 import secrets
 import threading
 from datetime import timedelta
@@ -90,6 +91,12 @@ class KeyRing:
         if self._signer is not None and self._signer[0] == row.kid:
             return self._signer
         return row.kid, _load_private(row.private_pem)
+
+
+@functools.lru_cache(maxsize=4)
+def ring_of(db: Database) -> KeyRing:
+    """The keys as this process knows them."""
+    return KeyRing(db)
 
 
 def _load_public(pem: str) -> PublicKey:

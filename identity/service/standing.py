@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 
-from common.auth import Actor
+from common.auth import Actor, Delegated
 from common.db import Database
 from common.errors import Unauthorized
-from identity.service.token import INVALID, Scope, Token
+from identity.service.keys import ring_of
+from identity.service.token import INVALID, Delegation, Scope, Token, decode
 
 # How the row of the scope is found. Names are resolved by the same statement that reads the rest.
 TARGETS = {
@@ -26,43 +27,99 @@ TARGETS = {
     "name+domain_name": "t.name = :target_name AND d.name = :target_domain_name AND d.is_domain",
     "domain_name": "t.name = :target_name AND t.domain_id IS NULL",
     "default": 't.id = (SELECT u.default_project_id FROM identity."user" u WHERE u.id = :user_id)',
+    "delegated": "t.id = (SELECT d.project_id FROM delegate d)",
     "none": "false",
 }
-GRANTED = "a.target = :kind AND a.target_id {of_target} AND NOT a.inherited"
+# Where a grant must be to count on the scope; what is inherited counts below the project or domain that it was given on, and not there.
+GRANTED = {
+    "project": "a.target_id IN (SELECT l.id FROM line l) AND a.inherited = (a.target_id <> (SELECT t.id FROM target t))",
+    "domain": "a.target = 'domain' AND a.target_id = (SELECT t.id FROM target t) AND NOT a.inherited",
+    "system": "a.target = 'system' AND a.target_id IS NULL AND NOT a.inherited",
+    "none": "false",
+}
+LINE = """line(id, parent_id) AS (
+    SELECT t.id, t.parent_id FROM target t UNION ALL SELECT p.id, p.parent_id FROM line l JOIN identity.project p ON p.id = l.parent_id
+),"""
+# What a token may stand on: whose roles it uses (bearer), as whom (subject), until when, and its row for whoever shows the token.
+LASTING = "(d.expires_at IS NULL OR d.expires_at > common.now())"
+DELEGATES = {
+    "application_credential": f"""
+        SELECT d.id, d.name, d.project_id, d.restricted, d.user_id AS subject_id, d.user_id AS bearer_id, {LASTING} AS live,
+               extract(epoch FROM d.expires_at) AS until, 0 AS epoch,
+               (SELECT json_agg(json_build_object('id', r.id, 'service', r.service, 'path', r.path, 'method', r.method) ORDER BY r.id)
+                FROM identity.application_credential_access_rule x JOIN identity.access_rule r ON r.id = x.access_rule_id
+                WHERE x.application_credential_id = d.id) AS access_rules
+        FROM identity.application_credential d WHERE d.id = :delegation_id""",
+    # Handed on without impersonation, it is still the first trustor whose roles count.
+    "trust": f"""
+        SELECT d.id, d.project_id, d.impersonation, d.trustor_user_id, d.trustee_user_id, d.remaining_uses,
+               CASE WHEN d.impersonation THEN d.trustor_user_id ELSE d.trustee_user_id END AS subject_id, first.user_id AS bearer_id,
+               extract(epoch FROM d.expires_at) AS until, people.epoch, people.trustee_epoch, {LASTING} AND people.live AS live
+        FROM identity.trust d CROSS JOIN LATERAL (
+            WITH RECURSIVE up AS (
+                SELECT d.redelegated_trust_id AS above, d.trustor_user_id AS user_id
+                UNION ALL SELECT t.redelegated_trust_id, t.trustor_user_id FROM up JOIN identity.trust t ON t.id = up.above
+            ) SELECT up.user_id FROM up WHERE up.above IS NULL
+        ) first CROSS JOIN LATERAL (
+            SELECT sum(u.epoch)::bigint AS epoch, max(u.epoch) FILTER (WHERE u.id = d.trustee_user_id) AS trustee_epoch,
+                   bool_and(u.enabled AND ud.enabled) AS live
+            FROM identity."user" u JOIN identity.project ud ON ud.id = u.domain_id
+            WHERE u.id IN (first.user_id, d.trustor_user_id, d.trustee_user_id)
+        ) people WHERE d.id = :delegation_id""",
+    "access_token": f"""
+        SELECT d.id, d.consumer_id, d.project_id, d.authorizing_user_id AS subject_id, d.authorizing_user_id AS bearer_id, {LASTING} AS live,
+               extract(epoch FROM d.expires_at) AS until, 0 AS epoch
+        FROM identity.access_token d WHERE d.id = :delegation_id""",
+}
+# All of the delegation's roles, and what they imply, while its giver has them all; else none.
+LENT = """
+    SELECT x.role_id FROM identity.{kind}_role x WHERE x.{kind}_id = :delegation_id AND NOT EXISTS (
+        SELECT FROM identity.{kind}_role y WHERE y.{kind}_id = :delegation_id AND y.role_id NOT IN (SELECT h.role_id FROM held h))
+    UNION SELECT i.implied_role_id FROM lent g JOIN identity.implied_role i ON i.prior_role_id = g.role_id"""
 STATEMENT = """
-WITH RECURSIVE target AS (
-    SELECT t.id, t.name, t.enabled, t.epoch, d.id AS domain_id, d.name AS domain_name, d.enabled AS domain_enabled
+WITH RECURSIVE {delegate} target AS (
+    SELECT t.id, t.name, t.enabled, t.epoch, t.parent_id, d.id AS domain_id, d.name AS domain_name, d.enabled AS domain_enabled
     FROM identity.project t LEFT JOIN identity.project d ON d.id = t.domain_id
     WHERE {target} AND t.is_domain = (:kind = 'domain')
-), held(role_id) AS (
-    (SELECT a.role_id FROM identity.assignment a WHERE a.user_id = :user_id AND {granted}
+), {line} held(role_id) AS (
+    (SELECT a.role_id FROM identity.assignment a WHERE a.user_id = {bearer} AND {granted}
      UNION ALL
      SELECT a.role_id FROM identity.group_member m JOIN identity.assignment a ON a.group_id = m.group_id
-     WHERE m.user_id = :user_id AND {granted})
+     WHERE m.user_id = {bearer} AND {granted}
+     UNION ALL
+     SELECT a.role_id FROM identity.vouched_member m JOIN identity.assignment a ON a.group_id = m.group_id
+     WHERE m.user_id = {bearer} AND m.expires_at > common.now() AND {granted})
     UNION
     SELECT i.implied_role_id FROM held h JOIN identity.implied_role i ON i.prior_role_id = h.role_id
-)
-SELECT u.id AS user_id, u.name AS user_name, u.enabled AS user_enabled, u.epoch AS user_epoch, u.password_expires_at,
-       u.default_project_id, ud.id AS user_domain_id, ud.name AS user_domain_name, ud.enabled AS user_domain_enabled,
+), lent(role_id) AS ({lent})
+SELECT u.id AS user_id, u.name AS user_name, u.enabled AS user_enabled, u.epoch AS user_epoch, u.options AS user_options,
+       u.password_expires_at, u.default_project_id, ud.id AS user_domain_id, ud.name AS user_domain_name, ud.enabled AS user_domain_enabled,
        t.id AS target_id, t.name AS target_name, t.enabled AS target_enabled, t.epoch AS target_epoch, t.domain_id AS target_domain_id,
        t.domain_name AS target_domain_name, t.domain_enabled AS target_domain_enabled,
        EXISTS (SELECT FROM identity.revoked_token r WHERE r.audit_id = :audit_id) AS revoked,
        EXISTS (SELECT FROM identity.signing_key k WHERE k.kid = :kid) AS key_known,
+       {delegation} AS delegation,
+       ARRAY(SELECT m.group_id FROM identity.vouched_member m WHERE m.user_id = {subject} AND m.expires_at > common.now() ORDER BY 1)
+       AS vouched_groups,
        (SELECT coalesce(json_agg(json_build_array(r.id, r.name) ORDER BY r.name), '[]')
-        FROM held h JOIN identity.role r ON r.id = h.role_id WHERE r.domain_id IS NULL) AS roles
+        FROM lent h JOIN identity.role r ON r.id = h.role_id WHERE r.domain_id IS NULL) AS roles
 FROM identity."user" u JOIN identity.project ud ON ud.id = u.domain_id LEFT JOIN target t ON true
-WHERE u.id = :user_id
+WHERE u.id = {subject}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The answer. `target_*` are the project's or the domain's; None where the scope is the system or nothing."""
+    """The answer. `target_*` are the project's or the domain's; None where the scope is the system or nothing.
+
+    delegation: the row of what the token stands on; `live` says whether it holds, `until` when it ends (seconds since 1970, or None).
+    """
 
     user_id: str
     user_name: str
     user_enabled: bool
     user_epoch: int
+    user_options: dict[str, Any]
     password_expires_at: datetime | None
     default_project_id: str | None
     user_domain_id: str
@@ -77,6 +134,8 @@ class Standing:
     target_domain_enabled: bool | None
     revoked: bool
     key_known: bool
+    delegation: dict[str, Any] | None
+    vouched_groups: list[str]
     roles: tuple[tuple[str, str], ...]
     kind: str
 
@@ -102,26 +161,53 @@ class Standing:
     @property
     def epochs(self) -> tuple[int, int]:
         """The epochs that a token issued now carries."""
-        return self.user_epoch, self.target_epoch or 0
+        return self.user_epoch, (self.target_epoch or 0) + (self.delegation or {}).get("epoch", 0)
+
+    @property
+    def login_epoch(self) -> int:
+        """The epoch of the user who logs in: with a trust that is the trustee, whoever he is then."""
+        epoch: int = (self.delegation or {}).get("trustee_epoch", self.user_epoch)
+        return epoch
 
 
 @functools.cache
-def _statement(kind: str, target: str) -> TextClause:
-    granted = GRANTED.format(of_target="IS NULL" if kind == "system" else "= (SELECT t.id FROM target t)")
-    return text(STATEMENT.format(target=TARGETS[target], granted=granted))
+def _statement(kind: str, target: str, delegation: str | None) -> TextClause:
+    parts = {
+        "bearer": ":user_id",
+        "subject": ":user_id",
+        "delegate": "",
+        "lent": "SELECT h.role_id FROM held h",
+        "delegation": "NULL::json",
+    }
+    if delegation is not None:
+        parts = {
+            "bearer": "(SELECT d.bearer_id FROM delegate d)", "subject": "(SELECT d.subject_id FROM delegate d)",
+            "delegate": f"delegate AS ({DELEGATES[delegation]}),", "lent": LENT.format(kind=delegation),
+            "delegation": "(SELECT row_to_json(d) FROM delegate d)",
+        }  # fmt: skip
+    line = LINE if kind == "project" else ""
+    return text(STATEMENT.format(target=TARGETS[target], granted=GRANTED[kind], line=line, **parts))
 
 
-def ask(db: Database, kind: str, target: str, values: Mapping[str, str | None]) -> Standing | None:
-    """The standing of user `values["user_id"]` on the scope that `target` (a key of TARGETS) finds; None for no such user.
+def ask(db: Database, kind: str, target: str, values: Mapping[str, str | None], delegation: Delegation | None = None) -> Standing | None:
+    """The standing of user `values["user_id"]` on the scope that `target` (a key of TARGETS) finds; None for no such user or delegation.
 
-    One round trip to PostgreSQL, outside any transaction.
+    With a delegation, of its user (see `DELEGATES`), whoever is asked for. One round trip to PostgreSQL, outside any transaction.
     """
     given = {"user_id": None, "kind": kind, "audit_id": None, "kid": None, **values}
-    row = query(db, _statement(kind, target), given)
+    if delegation is not None:
+        given["delegation_id"] = delegation.id
+    row = query(db, _statement(kind, target, delegation.kind if delegation is not None else None), given)
     if row is None:
         return None
-    fields = {**row, "roles": tuple((role[0], role[1]) for role in row["roles"]), "kind": kind}
-    return Standing(**fields)
+    if delegation is not None and row["delegation"]["project_id"] is None:
+        kind = "none"
+    return Standing(**{**row, "roles": tuple((role[0], role[1]) for role in row["roles"]), "kind": kind})
+
+
+def delegated(db: Database, delegation: Delegation) -> Standing | None:
+    """The standing that a delegation gives, on its own project; None where there is none such."""
+    return ask(db, "project", "delegated", {}, delegation)
 
 
 def query(db: Database, statement: TextClause, values: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -137,12 +223,19 @@ def query(db: Database, statement: TextClause, values: Mapping[str, Any]) -> dic
     raise AssertionError("unreachable")
 
 
+def validate(db: Database, raw: str, *, allow_expired: bool = False) -> tuple[Token, Standing]:
+    """The token and its standing now. Raises Unauthorized. One query."""
+    token = decode(raw, ring_of(db), allow_expired=allow_expired)
+    return token, of_token(db, token)
+
+
 def of_token(db: Database, token: Token) -> Standing:
     """The standing behind a token whose signature holds. Raises Unauthorized if anything has ended it since."""
-    target = "id" if token.scope.id is not None else "none"
-    found = ask(db, token.scope.kind, target, {
-        "user_id": token.user_id, "target_id": token.scope.id, "audit_id": token.audit_ids[0], "kid": token.kid,
-    })  # fmt: skip
+    values = {"user_id": token.user_id, "target_id": token.scope.id, "audit_id": token.audit_ids[0], "kid": token.kid}
+    if token.delegation is not None:
+        found = ask(db, "project", "delegated", values, token.delegation)
+    else:
+        found = ask(db, token.scope.kind, "id" if token.scope.id is not None else "none", values)
     if found is None or not holds(token, found):
         raise Unauthorized(INVALID)
     return found
@@ -150,8 +243,9 @@ def of_token(db: Database, token: Token) -> Standing:
 
 def holds(token: Token, found: Standing) -> bool:
     """Whether nothing has ended the token since it was issued."""
+    stands = token.delegation is None or bool(found.delegation and found.delegation["live"] and found.user_id == token.user_id)
     return (
-        found.key_known and not found.revoked and found.user_live and found.scope_live
+        found.key_known and not found.revoked and found.user_live and found.scope_live and stands and found.scope == token.scope
         and (token.user_epoch, token.scope_epoch) == found.epochs
     )  # fmt: skip
 
@@ -167,4 +261,13 @@ def actor(token: Token, found: Standing) -> Actor:
         domain_id=found.target_id if domain else None, domain_name=found.target_name if domain else None,
         system=token.scope.kind == "system", roles=frozenset(name for _, name in found.roles), role_ids=found.roles,
         methods=token.methods, audit_ids=token.audit_ids, issued_at=token.issued_at, expires_at=token.expires_at,
+        delegation=_stands_on(token.delegation, found.delegation or {}),
     )  # fmt: skip
+
+
+def _stands_on(delegation: Delegation | None, row: Mapping[str, Any]) -> Delegated | None:
+    if delegation is None:
+        return None
+    rules = row.get("access_rules")
+    allowed = tuple((rule["service"], rule["method"], rule["path"]) for rule in rules) if rules is not None else None
+    return Delegated(delegation.kind, delegation.id, row.get("restricted", True), allowed, row)

@@ -33,13 +33,24 @@ class Scope:
     id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """What a token stands on beside its user. kind: application_credential, trust, or access_token (of OAuth 1.0a)."""
+
+    kind: str
+    id: str
+
+
 UNSCOPED = Scope("none")
 SYSTEM = Scope("system")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The payload. `user_epoch` and `scope_epoch` are those of the rows when it was issued; times are whole seconds, in UTC."""
+    """The payload. `user_epoch` and `scope_epoch` are those of the rows when it was issued; times are whole seconds, in UTC.
+
+    federation: (identity provider, protocol) of a user whom another vouched for.
+    """
 
     user_id: str
     scope: Scope
@@ -50,6 +61,8 @@ class Token:
     user_epoch: int
     scope_epoch: int
     kid: str = ""
+    delegation: Delegation | None = None
+    federation: tuple[str, str] | None = None
 
     @property
     def expired(self) -> bool:
@@ -75,9 +88,15 @@ def encode(token: Token, ring: KeyRing) -> str:
         "m": token.methods, "a": token.audit_ids, "ue": token.user_epoch,
     }  # fmt: skip
     if token.scope.kind != "none":
-        payload |= {"s": token.scope.kind, "se": token.scope_epoch}
+        payload["s"] = token.scope.kind
+    if token.scope_epoch:
+        payload["se"] = token.scope_epoch
     if token.scope.id is not None:
         payload["t"] = token.scope.id
+    if token.delegation is not None:
+        payload["d"] = (token.delegation.kind, token.delegation.id)
+    if token.federation is not None:
+        payload["f"] = token.federation
     return _JWS.encode(json.dumps(payload, separators=(",", ":")).encode(), key, ALGORITHM, {"kid": kid})
 
 
@@ -115,6 +134,7 @@ def _parse(payload: dict[str, Any], kid: str) -> Token:
         user_id=payload["sub"], scope=Scope(payload.get("s", "none"), payload.get("t")), methods=tuple(payload["m"]),
         audit_ids=tuple(payload["a"]), issued_at=_moment(payload["iat"]), expires_at=_moment(payload["exp"]),
         user_epoch=payload["ue"], scope_epoch=payload.get("se", 0), kid=kid,
+        delegation=Delegation(*payload["d"]) if "d" in payload else None, federation=tuple(payload["f"]) if "f" in payload else None,
     )  # fmt: skip
 
 
@@ -122,13 +142,12 @@ def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def issue(user_id: str, scope: Scope, methods: tuple[str, ...], epochs: tuple[int, int], ttl: int, parent: Token | None = None) -> Token:
-    """A new token; one that comes from `parent` ends when that ends, and carries the audit id of the first of their line.
-
-    epochs: of the user and of the scope. ttl: seconds.
-    """
+def lifetime(ttl: int, *limits: datetime | None) -> tuple[datetime, datetime]:
+    """When a token issued now begins and ends: after `ttl` seconds, or at the first of `limits`."""
     issued = now()
-    if parent is None:
-        return Token(user_id, scope, methods, (new_audit_id(),), issued, issued + timedelta(seconds=ttl), *epochs)
-    every = tuple(sorted({*methods, *parent.methods}))
-    return Token(user_id, scope, every, (new_audit_id(), parent.audit_ids[-1]), issued, parent.expires_at, *epochs)
+    return issued, min([issued + timedelta(seconds=ttl), *(limit.replace(microsecond=0) for limit in limits if limit is not None)])
+
+
+def audit_ids(parent: Token | None) -> tuple[str, ...]:
+    """A new audit id, and that of the first of the line that the token comes from."""
+    return (new_audit_id(),) if parent is None else (new_audit_id(), parent.audit_ids[-1])

@@ -19,8 +19,8 @@ from common.db import Database
 from identity import manage, public
 from identity.api import SERVICE
 from identity.models import Project, User
-from identity.service import token as tokens
-from identity.service.auth import ring_of
+from identity.service.attempt import Who
+from identity.service.auth import issue_for
 from tests.support.api import Client
 
 ADMIN_PASSWORD = "secretadmin"
@@ -128,5 +128,5 @@ class Cloud:
 def issue(db: Database) -> str:
     """A token of the bootstrapped admin for the project admin, without a log-in."""
     admin, project = db.run(lambda tx: (tx.scalars(select(User)).one(), tx.scalars(select(Project).where(~Project.is_domain)).one()))
-    scope = tokens.Scope("project", project.id)
-    return tokens.encode(tokens.issue(admin.id, scope, ("password",), (admin.epoch, project.epoch), 3600), ring_of(db))
+    who = Who(admin.id, admin.epoch, ("password",))
+    return issue_for(db, who, {"project": {"id": project.id}}, 3600).raw
