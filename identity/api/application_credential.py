@@ -6,11 +6,12 @@ from typing import Any
 
 from common.api.operation import operation
 from common.api.request import Request
-from common.api.shapes import BOOLEAN, ID, LONG_TEXT, NAME, TEXT, array, obj
+from common.api.shapes import BOOLEAN, ID, LONG_TEXT, NAME, array, obj
 from identity.api import bodies, views
 from identity.api.access_rule import GIVEN as RULE
 from identity.api.access_rule import SHOWN as RULE_SHOWN
-from identity.api.shapes.answers import FLAG, OPTIONAL_STRING, PAGING, STRING, listed, resource, shown
+from identity.api.shapes.answers import FLAG, OPTIONAL_STRING, STRING, listed, resource, shown
+from identity.api.shapes.query import queried
 from identity.models import ApplicationCredential
 from identity.service import application_credential as service
 from identity.service import password
@@ -69,7 +70,7 @@ def _user(request: Request, action: str) -> str:
 
 
 @operation(
-    "GET", ALL, action=None, guarded=("identity:list_application_credentials",), query={"name": TEXT, **PAGING},
+    "GET", ALL, action=None, guarded=("identity:list_application_credentials",), query=queried("name"),
     answer=listed("application_credentials", ROW),
 )  # fmt: skip
 def list_application_credentials(request: Request) -> Body:

@@ -17,11 +17,15 @@ URL: Shape = {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": r"
 ROW: Shape = {"type": "object", "properties": {"id": TEXT, "links": {"type": "object", "required": ["self"]}}, "required": ["id", "links"]}
 
 IMMUTABLE = obj({"immutable": FLAG})
-# What these turn off does not exist yet, so that any value is kept and none is a lie; multi-factor rules are refused.
+# Lists of methods' names, of which one must be satisfied; a name that there is no method for counts for nothing.
+MULTI_FACTOR_RULES: Shape = {
+    "type": ["array", "null"], "maxItems": 64, "uniqueItems": True,
+    "items": {"type": "array", "minItems": 1, "maxItems": 16, "uniqueItems": True, "items": TEXT},
+}  # fmt: skip
 USER_OPTIONS = obj({
     "ignore_change_password_upon_first_use": FLAG, "ignore_password_expiry": FLAG, "ignore_lockout_failure_attempts": FLAG,
-    "ignore_user_inactivity": FLAG, "lock_password": FLAG, "multi_factor_auth_enabled": {"enum": [False, None]},
-    "multi_factor_auth_rules": {"anyOf": [{"type": "null"}, {"type": "array", "maxItems": 0}]},
+    "ignore_user_inactivity": FLAG, "lock_password": FLAG, "multi_factor_auth_enabled": FLAG,
+    "multi_factor_auth_rules": MULTI_FACTOR_RULES,
 })  # fmt: skip
 USER = {
     "name": NAME, "domain_id": ID, "enabled": BOOLEAN, "password": OPTIONAL_PASSWORD, "default_project_id": OPTIONAL_ID,

@@ -10,6 +10,7 @@ from common.api.shapes import TEXT, Shape, obj, wrapped
 from identity.api import views
 from identity.api.shapes.answers import PAGING, changed, listed, shown
 from identity.api.shapes.catalog import ENDPOINT, ENDPOINT_GROUP, ENDPOINT_GROUP_CHANGE, ENDPOINT_GROUP_IN, GROUP_OF_PROJECT, PROJECT
+from identity.api.shapes.query import queried
 from identity.models import Endpoint, EndpointGroup, Project, ProjectEndpointGroup
 from identity.service import catalog, endpoint_group
 
@@ -39,7 +40,7 @@ def create_endpoint_group(request: Request) -> Body:
     return {"endpoint_group": view(request, row)}
 
 
-@operation("GET", ALL, action="identity:list_endpoint_groups", query={"name": TEXT, **PAGING}, answer=MANY)
+@operation("GET", ALL, action="identity:list_endpoint_groups", query=queried("name"), answer=MANY)
 def list_endpoint_groups(request: Request) -> Body:
     """List endpoint groups."""
     statement = endpoint_group.list_endpoint_groups(views.filters(request, "name"))

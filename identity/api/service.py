@@ -6,10 +6,10 @@ from typing import Any
 
 from common.api.operation import operation
 from common.api.request import Request
-from common.api.shapes import TEXT
 from identity.api import bodies, views
-from identity.api.shapes.answers import PAGING, changed, listed, shown
+from identity.api.shapes.answers import changed, listed, shown
 from identity.api.shapes.catalog import SERVICE, SERVICE_IN
+from identity.api.shapes.query import queried
 from identity.models import Service
 from identity.service import catalog, service
 
@@ -25,7 +25,7 @@ def create_service(request: Request) -> Body:
     return {"service": views.service(request, row)}
 
 
-@operation("GET", "/v3/services", action="identity:list_services", query={"type": TEXT, "name": TEXT, **PAGING}, answer=MANY)
+@operation("GET", "/v3/services", action="identity:list_services", query=queried("type", "name"), answer=MANY)
 def list_services(request: Request) -> Body:
     """List services."""
     return views.listing(request, "services", service.list_services(views.filters(request, "type", "name")), Service, views.service)

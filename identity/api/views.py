@@ -101,8 +101,8 @@ def self_link(request: Request) -> str:
 
 
 def filters(request: Request, *names: str, flags: Iterable[str] = ()) -> View:
-    """The filters of a list that the query names: `name` and `name__contains` (and the like) as text, `flags` as truths."""
-    parts = {key: key.partition("__") for key in request.query.values}
+    """The filters of a list that the query names: `name`, and `name__contains` and the like where declared, as text; `flags` as truths."""
+    parts = {key: key.partition("__") for key in request.query.values if "__" not in key or key in request.operation.query}
     wanted: View = {key: request.query.one(key) for key, (name, _, match) in parts.items() if name in names and match in ("", *MATCHES)}
     for flag in flags:
         if flag in request.query:

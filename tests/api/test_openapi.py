@@ -92,8 +92,12 @@ def test_it_is_served_to_everybody_rendered_once(service, db):
     ask("POST", service.document, ok=405)
 
 
-# What answers no body with a status other than 204, or only ever refuses.
-BODILESS = {"PUT /v3/projects/{project_id}/tags/{tag}", "GET /v3/OS-SIMPLE-CERT/ca", "GET /v3/OS-SIMPLE-CERT/certificates", "GET /v3/auth/tokens/OS-PKI/revoked"}  # fmt: skip
+# What answers no JSON, or only ever refuses.
+BODILESS = {
+    "PUT /v3/projects/{project_id}/tags/{tag}", "GET /v3/OS-SIMPLE-CERT/ca", "GET /v3/OS-SIMPLE-CERT/certificates", "GET /v3/auth/tokens/OS-PKI/revoked",
+    "POST /v3/OS-OAUTH1/request_token", "POST /v3/OS-OAUTH1/access_token", "GET /v3/OS-FEDERATION/saml2/metadata",
+    "POST /v3/auth/OS-FEDERATION/saml2", "POST /v3/auth/OS-FEDERATION/saml2/ecp",
+}  # fmt: skip
 
 
 def test_of_identity_every_answer_has_a_shape():

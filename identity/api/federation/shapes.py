@@ -8,7 +8,7 @@ from common.api.request import Request
 from common.api.shapes import BOOLEAN, ID, LONG_TEXT, NO_NUL, OPTIONAL_TEXT, TEXT, Checker, Shape, array, obj, wrapped
 from common.errors import BadRequest
 from identity.api.bodies import OPTIONAL_ID, URL
-from identity.api.shapes.answers import PAGING
+from identity.api.shapes.answers import PAGES, PAGING, STRING
 from identity.models import FederationMapping, FederationProtocol, IdentityProvider, ServiceProvider
 
 View = dict[str, Any]
@@ -78,11 +78,10 @@ UPDATE_SERVICE_PROVIDER = wrapped("service_provider", {**obj(SERVICE_PROVIDER), 
 
 def _shown(properties: dict[str, Any], *links: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
     """What is shown of a resource: all of it always, but for `optional`."""
-    whole = {"id": _MAPPING_ID, **properties, "links": obj(dict.fromkeys(links, TEXT), required=links)}
+    whole = {"id": _MAPPING_ID, **properties, "links": obj(dict.fromkeys(links, STRING), required=links)}
     return obj(whole, required=tuple(name for name in whole if name not in optional))
 
 
-_LISTED = obj({"self": TEXT, "next": OPTIONAL_TEXT, "previous": OPTIONAL_TEXT}, required=("self", "next", "previous"))
 _SHOWN_PROVIDER = _shown(
     {**PROVIDER, "domain_id": ID, "remote_ids": array(_WORD), "audiences": array(_WORD)}, "self", "protocols", optional=("audiences",),
 )  # fmt: skip
@@ -104,7 +103,7 @@ def one(name: str) -> Shape:
 
 def many(name: str) -> Shape:
     """The answer that lists them."""
-    return obj({name + "s": array(SHOWN[name]), "links": _LISTED}, required=(name + "s", "links"))
+    return obj({name + "s": array(SHOWN[name]), "links": PAGES}, required=(name + "s", "links"))
 
 
 def new_id(request: Request, part: str) -> str:

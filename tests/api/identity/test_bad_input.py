@@ -30,10 +30,10 @@ def path_of(operation, value="none"):
 
 def properties(shape, above=()):
     """Every place in a shape, as a list of keys."""
-    for name, inner in shape.get("properties", {}).items():
+    for name, inner in shape.get("properties", {}).items() if isinstance(shape, dict) else ():
         yield (*above, name)
         yield from properties(inner, (*above, name))
-    for other in shape.get("anyOf", ()):
+    for other in shape.get("anyOf", ()) if isinstance(shape, dict) else ():
         yield from properties(other, above)
 
 
