@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from common.auth import Actor
 from common.config import CONF
 from common.db import Database, Tx, lock_name
-from identity import manage_directory, manage_keys
+from identity import manage_directory, manage_keys, manage_tokens
 from identity.models import DEFAULT_DOMAIN, Endpoint, Password, Project, Region, Role, Service, SigningKey, User
 from identity.service import crypt, endpoint, grant, keys, project, role, service, user
 from identity.service.grant import Place
@@ -114,7 +114,7 @@ def _service(tx: Tx, kind: str, name: str, url: str, region: str) -> None:
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `identity bootstrap` and `identity rotate-keys`."""
+    """Add `identity bootstrap`, `identity rotate-keys`, and those of keys, tokens and directories."""
     mine = commands.add_parser("identity", help="users, catalogue and keys").add_subparsers(metavar="COMMAND", required=True)
     first = mine.add_parser("bootstrap", help="make what a new cloud needs")
     first.add_argument("--admin-password", help=f"better in the environment as {PASSWORD_VARIABLE}, or typed when asked")
@@ -125,6 +125,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rotate.set_defaults(func=_rotate)
     manage_directory.add_command(mine, _database)
     manage_keys.add_commands(mine, _database)
+    manage_tokens.add_commands(mine, _database)
 
 
 def _database() -> Database:

@@ -231,14 +231,18 @@ def validate(db: Database, raw: str, *, allow_expired: bool = False) -> tuple[To
 
 def of_token(db: Database, token: Token) -> Standing:
     """The standing behind a token whose signature holds. Raises Unauthorized if anything has ended it since."""
-    values = {"user_id": token.user_id, "target_id": token.scope.id, "audit_id": token.audit_ids[0], "kid": token.kid}
-    if token.delegation is not None:
-        found = ask(db, "project", "delegated", values, token.delegation)
-    else:
-        found = ask(db, token.scope.kind, "id" if token.scope.id is not None else "none", values)
+    found = look(db, token)
     if found is None or not holds(token, found):
         raise Unauthorized(INVALID)
     return found
+
+
+def look(db: Database, token: Token) -> Standing | None:
+    """The standing of a token's bearer on its scope, whether or not the token holds; None where the user or the delegation is gone."""
+    values = {"user_id": token.user_id, "target_id": token.scope.id, "audit_id": token.audit_ids[0], "kid": token.kid}
+    if token.delegation is not None:
+        return ask(db, "project", "delegated", values, token.delegation)
+    return ask(db, token.scope.kind, "id" if token.scope.id is not None else "none", values)
 
 
 def holds(token: Token, found: Standing) -> bool:

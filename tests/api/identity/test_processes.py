@@ -82,19 +82,24 @@ def test_a_check_outlives_a_restart_of_postgresql(postgres, as_role):
 
 def test_the_commands(postgres, name, tmp_path, capsys, monkeypatch):
     file = tmp_path / "wolke.conf"
-    file.write_text(f"[DEFAULT]\nstate_path = {tmp_path}\n[database]\nowner_connection = {postgres.url(name)}\n[identity]\npassword_hash_rounds = 4\n")
+    file.write_text(
+        f"[DEFAULT]\nstate_path = {tmp_path}\n[database]\nowner_connection = {postgres.url(name)}\n[identity]\npassword_hash_rounds = 4\n"
+    )
     monkeypatch.setenv("WOLKE_ADMIN_PASSWORD", "from the environment")
     before = CONF.config_file
     try:
         for words in (
             ["bootstrap", "--public-url-base", "http://10.0.0.1/"],
             ["rotate-keys"],
+            ["clean-up"],
             ["bootstrap", "--admin-password", ADMIN_PASSWORD],
         ):
             assert command.main(["--config-file", str(file), "identity", *words]) == 0
     finally:
         CONF([], project="wolke-tests", default_config_files=before or [], default_config_dirs=[])
-    assert len(capsys.readouterr().out.split()) == 1
+    kid, *cleaned = capsys.readouterr().out.split("\n")
+    assert len(kid) == 16
+    assert "trust: 0" in cleaned
     db = Database(postgres.url(name), pool_size=2)
     with db.transaction() as tx:
         assert tx.scalar(text("SELECT count(*) FROM identity.signing_key")) == 3
