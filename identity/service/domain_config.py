@@ -290,7 +290,7 @@ def compliance(tx: Tx, domain_id: str, option: str | None = None) -> dict[str, A
     get_domain(tx, domain_id)
     if domain_id != DEFAULT_DOMAIN:
         raise _invalid("Reading security compliance information for any domain other than the default domain is not allowed or supported")
-    found = {**dict.fromkeys(COMPLIANCE), **{name: CONF.identity[name] for name in COMPLIANCE if name in CONF.identity}}
+    found = {name: CONF.identity[name] for name in COMPLIANCE}
     if option is not None and option not in found:
         raise _invalid(f"Reading security compliance values other than {' and '.join(COMPLIANCE)} is not allowed")
     return {"security_compliance": found} if option is None else {option: found[option]}

@@ -42,6 +42,13 @@ TOKEN = wrapped("token", obj(
     },
     required=tuple(_ALWAYS),
 ))  # fmt: skip
+_PERSON = obj({"id": STRING, "name": STRING, "domain": NAMED}, required=("id", "name", "domain"))
+_RECEIPT = {"methods": array(STRING), "user": _PERSON, "issued_at": STRING, "expires_at": STRING}
+RECEIPT = obj(
+    {"receipt": obj(_RECEIPT, required=tuple(_RECEIPT)), "required_auth_methods": array(array(STRING))},
+    required=("receipt", "required_auth_methods"),
+)
+TOKEN_OR_RECEIPT: Shape = {"anyOf": [TOKEN, RECEIPT]}
 CATALOG = obj({"catalog": SERVICES, "links": PAGES}, required=("catalog", "links"))
 SYSTEM = obj({"system": array(obj({"all": FLAG})), "links": SELF}, required=("system", "links"))
 # Present, whatever it says.
