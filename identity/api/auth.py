@@ -98,6 +98,8 @@ def view(request: Request, token: Token, found: Standing) -> Body:
         body["system"] = {"all": True}
     if "nocatalog" not in request.query:
         body["catalog"] = catalog.catalogue(request.service.db, token.user_id, found.scope)
+        providers = catalog.service_providers(request.service.db, found.scope)
+        body |= {"service_providers": providers} if providers else {}
     return body
 
 

@@ -33,11 +33,12 @@ _TRUST = obj(
 _CREDENTIAL = obj(
     {"id": STRING, "name": STRING, "restricted": FLAG, "access_rules": array({"type": "object"})}, required=("id", "name", "restricted")
 )
+_PROVIDER = obj({"id": STRING, "auth_url": STRING, "sp_url": STRING}, required=("id", "auth_url", "sp_url"))
 _ALWAYS: dict[str, Any] = {"methods": array(STRING), "user": _USER, "audit_ids": array(STRING), "expires_at": STRING, "issued_at": STRING}
 TOKEN = wrapped("token", obj(
     {
         **_ALWAYS, "roles": array(NAMED), "is_domain": FLAG, "project": _PROJECT, "domain": NAMED, "system": obj({"all": FLAG}),
-        "catalog": SERVICES, "application_credential": _CREDENTIAL, "OS-TRUST:trust": _TRUST,
+        "catalog": SERVICES, "service_providers": array(_PROVIDER), "application_credential": _CREDENTIAL, "OS-TRUST:trust": _TRUST,
         "OS-OAUTH1": obj({"access_token_id": STRING, "consumer_id": STRING}, required=("access_token_id", "consumer_id")),
     },
     required=tuple(_ALWAYS),

@@ -195,6 +195,21 @@ def test_a_service_provider_lives_and_dies(cloud):
     cloud.admin.get(path, ok=404)
 
 
+def test_a_token_names_the_service_providers_that_are_enabled(cloud):
+    def told():
+        return cloud.admin.get("/v3/auth/tokens", headers={"X-Subject-Token": cloud.admin.token})["token"]
+
+    path = f"{ROOT}/service_providers/beta"
+    urls = {"auth_url": "https://beta/auth", "sp_url": "https://beta/sp"}
+    assert "service_providers" not in told()
+    cloud.admin.put(path, {"service_provider": urls}, ok=201)
+    assert "service_providers" not in told()
+    cloud.admin.patch(path, {"service_provider": {"enabled": True}}, ok=200)
+    assert told()["service_providers"] == [{"id": "beta", **urls}]
+    cloud.admin.delete(path)
+    assert "service_providers" not in told()
+
+
 @pytest.mark.parametrize("plural", ["identity_providers", "service_providers"])
 def test_lists_filter_page_and_cost_the_same(cloud, plural):
     noun = plural[:-1]
