@@ -126,6 +126,8 @@ def staffed(federation):
 def test_a_group_gives_its_roles_as_long_as_the_provider_says(staffed):
     client, token = staffed.come(groups=["staff", "other", "none"])
     assert token["user"]["OS-FEDERATION"]["groups"] == [{"id": staffed.group}]
+    member = f"/v3/groups/{staffed.group}/users/{token['user']['id']}"
+    staffed.cloud.admin("HEAD", member, ok=204)
     assert [row["id"] for row in client.get(f"{ROOT}/projects")["projects"]] == [staffed.project]
     scoped = staffed.scoped(client, project={"id": staffed.project})
     assert scoped.status_code == 201
@@ -138,6 +140,7 @@ def test_a_group_gives_its_roles_as_long_as_the_provider_says(staffed):
     assert token["user"]["OS-FEDERATION"]["groups"] == []
     assert staffed.scoped(without, project={"id": staffed.project}).status_code == 401
     inside.get("/v3/auth/projects", ok=401)
+    staffed.cloud.admin("HEAD", member, ok=404)
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(None, 3600), (0, 3600), (5, 300)])
