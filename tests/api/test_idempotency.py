@@ -522,3 +522,12 @@ def test_a_project_by_identity(cloud, db):
         made = cloud.admin("POST", "/v3/projects", {"project": {"name": "once"}}, ok=201, headers={"Idempotency-Key": "p"})
     assert made.headers["idempotent-replayed"] == "true"
     cloud.admin("POST", "/v3/projects", {"project": {"name": "once"}}, ok=409, headers={"Idempotency-Key": "q"})
+
+
+def test_who_lost_the_role_is_not_answered_again(cloud):
+    ann, user, project = cloud.member("ann", "admin")
+    sent = {"project": {"name": "once"}}
+    ann("POST", "/v3/projects", sent, ok=201, headers={"Idempotency-Key": "p"})
+    cloud.grant("member", user=user["id"], project=project["id"])
+    cloud.admin.delete(f"/v3/projects/{project['id']}/users/{user['id']}/roles/{cloud.role('admin')}")
+    ann("POST", "/v3/projects", sent, ok=403, headers={"Idempotency-Key": "p"})
