@@ -32,8 +32,8 @@ SALT_LENGTH = 22
 HASH_SECONDS_AT_12 = 0.4
 Source = tuple[str, str]
 T = TypeVar("T")
-# Seconds after which a log-in over the bound is told so at the earliest, and how many may wait for that; the others are told at once.
-PATIENCE, ROOM = 1.0, 16
+# After how many times what a hash takes a log-in over the bound is told so, and how many may wait for that; the others are told at once.
+PATIENCE, ROOM = 6, 128
 _ROOM = threading.Semaphore(ROOM)
 REPUTATION = Reputation()
 
@@ -174,9 +174,13 @@ def _workers() -> int:
     return int(CONF.identity.hash_workers) or os.cpu_count() or 1
 
 
+def hash_seconds() -> float:
+    """What one hash takes, about."""
+    return float(HASH_SECONDS_AT_12 * 2.0 ** (CONF.identity.password_hash_rounds - 12))
+
+
 def _made(workers: int) -> HashPool:
-    seconds = HASH_SECONDS_AT_12 * 2.0 ** (CONF.identity.password_hash_rounds - 12)
-    return HashPool(workers, CONF.identity.hash_queue, seconds)
+    return HashPool(workers, CONF.identity.hash_queue, hash_seconds())
 
 
 @functools.cache
@@ -212,7 +216,7 @@ def matches(source: Source, password: str, stored: str | None, user_id: str | No
     def work() -> bool:
         return verify_password(password, stored)
 
-    deadline = Deadline(PATIENCE)
+    deadline = Deadline(PATIENCE * hash_seconds())
     common = pool().submit(source, work)
     lane = None if common.at_once or user_id is None else REPUTATION.lane(source[0], user_id)
     early = first().submit(lane, work) if lane is not None else None
