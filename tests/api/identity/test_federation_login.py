@@ -214,6 +214,15 @@ def test_version_2_puts_users_and_projects_where_it_says(federation):
     federation.ask(ok=404)
 
 
+def test_a_domains_own_role_is_given_in_it_alone(federation):
+    federation.cloud.make("role", name="own", domain_id=federation.domain)
+    project = {"name": "p", "roles": [{"name": "own"}]}
+    for where, code in (({}, 201), ({"domain": {"id": "default"}}, 403)):
+        federation.rules([{"local": [{"user": {"name": "{0}"}, "projects": [{**project, **where}]}], "remote": [NAME]}], "2.0")
+        federation.ask(ok=code)
+    assert federation.cloud.admin.get("/v3/projects?domain_id=default&name=p")["projects"] == []
+
+
 def test_a_local_user_is_himself(federation):
     _, user, project = federation.cloud.member("ann")
     for named in ({"id": user["id"]}, {"name": "{0}", "domain": {"name": "Default"}}, {"name": "{0}", "domain": {"id": "default"}}):

@@ -98,6 +98,8 @@ def test_a_protocol_lives_and_dies(cloud):
     cloud.admin.put(path, {"protocol": {"mapping_id": "m"}}, ok=409)
     cloud.admin.put(f"{above}/protocols/x", {"protocol": {"mapping_id": "none"}}, ok=400)
     cloud.admin.put(f"{above}/protocols/x", {"protocol": {}}, ok=400)
+    for method in ("password", "totp", "token"):
+        cloud.admin.put(f"{above}/protocols/{method}", {"protocol": {"mapping_id": "m"}}, ok=400)
     cloud.admin.put(f"{ROOT}/identity_providers/none/protocols/x", {"protocol": {"mapping_id": "m"}}, ok=404)
     cloud.admin.patch(path, {"protocol": {"mapping_id": "none"}}, ok=400)
     changed = cloud.admin.patch(path, {"protocol": {"mapping_id": "n", "remote_id_attribute": "HTTP_OIDC_ISS"}}, ok=200)["protocol"]
