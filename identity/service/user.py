@@ -16,7 +16,7 @@ from common.errors import BadRequest, Unauthorized
 from identity.models import GroupMember, Project, User
 from identity.service import directory, password, security
 from identity.service.project import domain_for
-from identity.service.rows import Values, assign, find, flush, listed, own_domain, store
+from identity.service.rows import Values, assign, find, flush, listed, own_domain, same_id, store
 from identity.service.standing import query
 
 COLUMNS = ("name", "enabled", "default_project_id")
@@ -152,6 +152,7 @@ def _expiring(told: str) -> ColumnElement[bool]:
 def update_user(tx: Tx, actor: Actor, user_id: str, values: Values, password_hash: str | None) -> User:
     """Change a user; another password, or being disabled, ends the user's tokens."""
     user = find(tx, User, user_id, "user", actor, lock=True)
+    same_id(values, user_id, "user")
     if "domain_id" in values and values["domain_id"] != user.domain_id:
         raise BadRequest("Cannot change Domain ID.")
     directory.must_be_changeable(tx, user, values)

@@ -183,7 +183,7 @@ def test_a_project_keeps_its_place(cloud, change, status):
     cloud.admin("PATCH", f"/v3/projects/{project['id']}", {"project": change}, ok=status)
 
 
-@pytest.mark.parametrize("noun", ["domain", "project", "group", "role"])
+@pytest.mark.parametrize("noun", ["domain", "project", "group", "role", "user"])
 def test_an_id_never_changes(cloud, noun):
     made = cloud.make(noun, name="n")
     path = f"/v3/{noun}s/{made['id']}"
