@@ -65,7 +65,7 @@ def list_users_in_group(request: Request) -> Body:
     request.read(lambda tx: group.get_group(tx, actor, group_id))
     wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
     return views.listing(
-        request, "users", user.users_of(actor, group_id, wanted, request.query.all("password_expires_at")), User, views.user
+        request, "users", user.users_of(actor, group_id, wanted, request.query.all("password_expires_at")), User, views.each_user()
     )
 
 

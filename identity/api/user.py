@@ -38,7 +38,7 @@ def list_users(request: Request) -> Body:
     if "marker" not in request.query:
         look.see_users(request.service.db, (request.source, request.actor.user_id), request.actor, wanted)
     return views.listing(
-        request, "users", user.list_users(request.actor, wanted, request.query.all("password_expires_at")), User, views.user
+        request, "users", user.list_users(request.actor, wanted, request.query.all("password_expires_at")), User, views.each_user()
     )
 
 

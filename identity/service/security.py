@@ -87,23 +87,29 @@ def unlock(tx: Tx, user_id: str) -> None:
     tx.execute(delete(LoginFailure).where(LoginFailure.user_id == user_id))
 
 
-def enabled(row: User) -> bool:
-    """Whether a user is enabled, and not too long away. A directory's user is as enabled as the directory says."""
-    days = CONF.identity.disable_user_account_days_inactive
+def days_away() -> int | None:
+    """After how many days without a log-in a user is disabled; None: never."""
+    days: int | None = CONF.identity.disable_user_account_days_inactive
+    return days
+
+
+def enabled(row: User, days: int | None) -> bool:
+    """Whether a user is enabled, and not `days` away (see `days_away`). A directory's user is as enabled as the directory says."""
     if not row.enabled or days is None or row.external_id is not None or row.options.get("ignore_user_inactivity"):
         return row.enabled
     since = row.last_active_on or row.created_at.astimezone(UTC).date()
-    return (datetime.now(UTC).date() - since).days < int(days)
+    return (datetime.now(UTC).date() - since).days < days
 
 
 def seen(db: Database, user_id: str) -> None:
     """The user logs in, by whatever method. Raises Unauthorized for one who was away too long. Writes once a day."""
-    if CONF.identity.disable_user_account_days_inactive is None:
+    days = days_away()
+    if days is None:
         return
 
     def note(tx: Tx) -> bool:
         row = tx.get(User, user_id)
-        if row is None or not enabled(row):
+        if row is None or not enabled(row, days):
             return False
         today = datetime.now(UTC).date()
         if row.last_active_on != today:
@@ -117,7 +123,7 @@ def seen(db: Database, user_id: str) -> None:
 def revive(tx: Tx, user: User) -> None:
     """An administrator enabled the user: failures and absence are forgotten."""
     unlock(tx, user.id)
-    if CONF.identity.disable_user_account_days_inactive is not None:
+    if days_away() is not None:
         user.last_active_on = datetime.now(UTC).date()
 
 

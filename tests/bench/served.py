@@ -40,10 +40,10 @@ def served(url: str, rounds: int = 12) -> Iterator[tuple[int, int]]:
 
 
 def ask(connection: HTTPConnection, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of one request on a connection that stays."""
+    """Status, headers (in small letters) and body of one request on a connection that stays."""
     connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json", **headers})
     answer = connection.getresponse()
-    return answer.status, dict(answer.getheaders()), answer.read()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
 
 
 def processor_seconds(pid: int) -> float:
