@@ -1,4 +1,4 @@
-"""A right log-in while wrong ones come in: `python -m tests.bench.logins [connections] [seconds]`; identity in a process of its own, passwords at full cost.
+"""A right log-in while wrong ones come in: `python -m tests.bench.logins [connections] [seconds] [case]`; identity in a process of its own, passwords at full cost.
 
 Wrong ones for invented users and for users that there are, from the right one's address and from many others. Stops by itself.
 """
@@ -119,7 +119,7 @@ def main() -> None:
             quiet = statistics.median(log_in(port, "known")[1] for _ in range(5))
             print(f"a right log-in on a quiet server: {quiet:.2f} s; {connections} connections, {seconds:.0f} s each", flush=True)
             names = (f"fresh{n}" for n in range(USERS))
-            for case in CASES:
+            for case in CASES[int(sys.argv[3]) - 1 :][:1] if len(sys.argv) > 3 else CASES:
                 measure(port, case, connections, seconds, names, quiet)
         db.close()
 
