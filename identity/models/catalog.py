@@ -16,7 +16,10 @@ class Region(Base):
     """A place that endpoints belong to; the client may choose its id."""
 
     __tablename__ = "region"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (
+        Index(None, "parent_region_id"),
+        {"schema": SCHEMA},
+    )
 
     id: Mapped[str] = mapped_column(String(255), primary_key=True, default=new_id)
     description: Mapped[str] = mapped_column(default="", server_default="")
@@ -43,6 +46,7 @@ class Endpoint(Named, Base):
     __table_args__ = (
         CheckConstraint("interface IN ('public', 'internal', 'admin')", name="interface"),
         Index(None, "service_id"),
+        Index(None, "region_id"),
         {"schema": SCHEMA},
     )
 
@@ -103,6 +107,8 @@ class PolicyAssociation(Base):
         CheckConstraint("num_nonnulls(endpoint_id, service_id) = 1", name="endpoint_or_service"),
         CheckConstraint("endpoint_id IS NULL OR region_id IS NULL", name="region_of_service"),
         Index(None, "policy_id"),
+        Index(None, "service_id"),
+        Index(None, "region_id"),
         {"schema": SCHEMA},
     )
 

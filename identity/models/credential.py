@@ -31,7 +31,7 @@ class Credential(Named, Base):
     """
 
     __tablename__ = "credential"
-    __table_args__ = (Index(None, "user_id", "type"), {"schema": SCHEMA})
+    __table_args__ = (Index(None, "user_id", "type"), Index(None, "project_id"), {"schema": SCHEMA})
 
     user_id: Mapped[str] = mapped_column(String(64), ref("user"))
     project_id: Mapped[str | None] = mapped_column(String(64), ref("project"))

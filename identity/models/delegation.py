@@ -26,6 +26,7 @@ class Trust(Named, Base):
         Index(None, "trustor_user_id"),
         Index(None, "trustee_user_id"),
         Index(None, "redelegated_trust_id"),
+        Index(None, "project_id"),
         {"schema": SCHEMA},
     )
 
@@ -73,7 +74,9 @@ class RequestToken(Base):
     """A consumer's question: it becomes an access token once a user has authorized it. `secret` is encrypted."""
 
     __tablename__ = "request_token"
-    __table_args__ = (Index(None, "expires_at"), {"schema": SCHEMA})
+    __table_args__ = (
+        Index(None, "expires_at"), Index(None, "consumer_id"), Index(None, "project_id"), Index(None, "authorizing_user_id"), {"schema": SCHEMA},
+    )  # fmt: skip
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
     consumer_id: Mapped[str] = mapped_column(String(64), ref("consumer"))
@@ -89,7 +92,7 @@ class AccessToken(Base):
     """What a consumer may do in a user's place on one project."""
 
     __tablename__ = "access_token"
-    __table_args__ = (Index(None, "authorizing_user_id"), {"schema": SCHEMA})
+    __table_args__ = (Index(None, "authorizing_user_id"), Index(None, "consumer_id"), Index(None, "project_id"), {"schema": SCHEMA})
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
     consumer_id: Mapped[str] = mapped_column(String(64), ref("consumer"))

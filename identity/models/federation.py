@@ -39,7 +39,10 @@ class IdentityProvider(Base):
     """An identity provider; its users live in `domain_id`. `authorization_ttl`: minutes that a membership which it vouched for holds."""
 
     __tablename__ = "identity_provider"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (
+        Index(None, "domain_id"),
+        {"schema": SCHEMA},
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     enabled: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
@@ -69,7 +72,10 @@ class FederationProtocol(Base):
     """By which protocol a provider is asked, and which mapping reads its answer."""
 
     __tablename__ = "federation_protocol"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (
+        Index(None, "mapping_id"),
+        {"schema": SCHEMA},
+    )
 
     identity_provider_id: Mapped[str] = mapped_column(String(64), ref("identity_provider"), primary_key=True)
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -118,7 +124,7 @@ class VouchedMember(Base):
     """A user is in a group because a provider said so at the last log-in; it counts until `expires_at`."""
 
     __tablename__ = "vouched_member"
-    __table_args__ = (Index(None, "group_id"), {"schema": SCHEMA})
+    __table_args__ = (Index(None, "group_id"), Index(None, "identity_provider_id"), {"schema": SCHEMA})
 
     user_id: Mapped[str] = mapped_column(String(64), ref("user"), primary_key=True)
     group_id: Mapped[str] = mapped_column(String(64), ref("group"), primary_key=True)

@@ -21,6 +21,7 @@ class RegisteredLimit(Base):
     __tablename__ = "registered_limit"
     __table_args__ = (
         UniqueConstraint("service_id", "region_id", "resource_name", postgresql_nulls_not_distinct=True),
+        Index(None, "region_id"),
         {"schema": SCHEMA},
     )
 

@@ -63,6 +63,7 @@ class User(Guarded, Base):
     __table_args__ = (
         UniqueConstraint("domain_id", "name"),
         UniqueConstraint("domain_id", "external_id"),
+        Index(None, "default_project_id", postgresql_where=text("default_project_id IS NOT NULL")),
         {"schema": SCHEMA},
     )
 

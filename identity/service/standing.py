@@ -52,31 +52,38 @@ DELEGATES = {
                 FROM identity.application_credential_access_rule x JOIN identity.access_rule r ON r.id = x.access_rule_id
                 WHERE x.application_credential_id = d.id) AS access_rules
         FROM identity.application_credential d WHERE d.id = :delegation_id""",
-    # Handed on without impersonation, it is still the first trustor whose roles count.
+    # Handed on, it is still the first trustor whose roles count, and everybody on the way must be there.
     "trust": f"""
         SELECT d.id, d.project_id, d.impersonation, d.trustor_user_id, d.trustee_user_id, d.remaining_uses,
-               CASE WHEN d.impersonation THEN d.trustor_user_id ELSE d.trustee_user_id END AS subject_id, first.user_id AS bearer_id,
+               CASE WHEN d.impersonation THEN d.trustor_user_id ELSE d.trustee_user_id END AS subject_id, people.bearer_id,
                {UNTIL} AS until, people.epoch, people.trustee_epoch, {LASTING} AND people.live AS live
         FROM identity.trust d CROSS JOIN LATERAL (
             WITH RECURSIVE up AS (
-                SELECT d.redelegated_trust_id AS above, d.trustor_user_id AS user_id
-                UNION ALL SELECT t.redelegated_trust_id, t.trustor_user_id FROM up JOIN identity.trust t ON t.id = up.above
-            ) SELECT up.user_id FROM up WHERE up.above IS NULL
-        ) first CROSS JOIN LATERAL (
+                SELECT d.redelegated_trust_id AS above, d.trustor_user_id AS trustor, d.trustee_user_id AS trustee
+                UNION ALL
+                SELECT t.redelegated_trust_id, t.trustor_user_id, t.trustee_user_id FROM up JOIN identity.trust t ON t.id = up.above
+            )
             SELECT sum(u.epoch)::bigint AS epoch, max(u.epoch) FILTER (WHERE u.id = d.trustee_user_id) AS trustee_epoch,
-                   bool_and(u.enabled AND ud.enabled) AS live
+                   bool_and(u.enabled AND ud.enabled) AS live, (SELECT up.trustor FROM up WHERE up.above IS NULL) AS bearer_id
             FROM identity."user" u JOIN identity.project ud ON ud.id = u.domain_id
-            WHERE u.id IN (first.user_id, d.trustor_user_id, d.trustee_user_id)
+            WHERE u.id IN (SELECT up.trustor FROM up UNION SELECT up.trustee FROM up)
         ) people WHERE d.id = :delegation_id""",
     "access_token": f"""
         SELECT d.id, d.consumer_id, d.project_id, d.authorizing_user_id AS subject_id, d.authorizing_user_id AS bearer_id, {LASTING} AS live,
                {UNTIL} AS until, 0 AS epoch
         FROM identity.access_token d WHERE d.id = :delegation_id""",
 }
-# All of the delegation's roles, and what they imply, while its giver has them all; else none.
+# The roles of the delegation, and what they imply: of a credential those that its user still has, else all, while their giver has them all.
+KEPT = {
+    "application_credential": "x.role_id IN (SELECT h.role_id FROM held h)",
+    **{
+        kind: f"""NOT EXISTS (
+            SELECT FROM identity.{kind}_role y WHERE y.{kind}_id = :delegation_id AND y.role_id NOT IN (SELECT h.role_id FROM held h))"""
+        for kind in ("trust", "access_token")
+    },
+}
 LENT = """
-    SELECT x.role_id FROM identity.{kind}_role x WHERE x.{kind}_id = :delegation_id AND NOT EXISTS (
-        SELECT FROM identity.{kind}_role y WHERE y.{kind}_id = :delegation_id AND y.role_id NOT IN (SELECT h.role_id FROM held h))
+    SELECT x.role_id FROM identity.{kind}_role x WHERE x.{kind}_id = :delegation_id AND {kept}
     UNION SELECT i.implied_role_id FROM lent g JOIN identity.implied_role i ON i.prior_role_id = g.role_id"""
 STATEMENT = """
 WITH RECURSIVE {delegate} target AS (
@@ -184,7 +191,7 @@ def _statement(kind: str, target: str, delegation: str | None) -> TextClause:
     if delegation is not None:
         parts = {
             "bearer": "(SELECT d.bearer_id FROM delegate d)", "subject": "(SELECT d.subject_id FROM delegate d)",
-            "delegate": f"delegate AS ({DELEGATES[delegation]}),", "lent": LENT.format(kind=delegation),
+            "delegate": f"delegate AS ({DELEGATES[delegation]}),", "lent": LENT.format(kind=delegation, kept=KEPT[delegation]),
             "delegation": "(SELECT row_to_json(d) FROM delegate d)",
         }  # fmt: skip
     line = LINE if kind == "project" else ""

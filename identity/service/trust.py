@@ -5,7 +5,6 @@ A trust is never changed. Past its end it is as if it were not there; with its l
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -103,26 +102,17 @@ def _roles(tx: Tx, actor: Actor, values: Values) -> list[Role]:
 
 
 def named_roles(tx: Tx, wanted: Sequence[Values]) -> list[Role]:
-    """The roles that `[{id} or {name}, …]` names, each once, by name. Raises NotFound, BadRequest for a name that two have. One query."""
+    """The roles that `[{id} or {name}, …]` names, each once, by name; a name is a role of the cloud's. Raises NotFound. One query."""
     ids = [role["id"] for role in wanted if "id" in role]
     names = [role["name"] for role in wanted if "id" not in role]
     if not wanted:
         return []
-    rows = list(tx.scalars(select(Role).where(or_(Role.id.in_(ids), Role.name.in_(names))).order_by(Role.name, Role.id)))
-    unknown = set(ids) - {row.id for row in rows}
+    named = and_(Role.name.in_(names), Role.domain_id.is_(None))
+    rows = list(tx.scalars(select(Role).where(or_(Role.id.in_(ids), named)).order_by(Role.name, Role.id)))
+    unknown = (set(ids) - {row.id for row in rows}) | (set(names) - {row.name for row in rows if row.domain_id is None})
     if unknown:
         raise missing("role", min(unknown))
-    count = Counter(row.name for row in rows)
-    for name in names:
-        _must_be_one(name, count[name])
     return rows
-
-
-def _must_be_one(name: str, count: int) -> None:
-    if not count:
-        raise missing("role", name)
-    if count > 1:
-        raise BadRequest(f"Invalid input for field/attribute roles. Value: {name}. Several roles have this name; use the id of one.")
 
 
 def _count(values: Values, parent: Trust | None) -> int:

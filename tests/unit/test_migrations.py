@@ -99,3 +99,14 @@ def test_grants_are_as_written(db, role, table, verb, allowed):
     with db.engine.connect() as connection:
         found = connection.execute(text("SELECT has_table_privilege(:r, :t, :v)"), {"r": role, "t": table, "v": verb}).scalar()
     assert found is allowed
+
+
+def test_behind_each_reference_within_identity_is_an_index(db):
+    """To delete what is referred to looks for the rows that refer to it."""
+    missing = """
+        SELECT c.conrelid::regclass || ' ' || a.attname FROM pg_constraint c
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        WHERE c.contype = 'f' AND c.connamespace = 'identity'::regnamespace
+          AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])"""
+    with db.transaction() as tx:
+        assert tx.scalars(text(missing)).all() == []

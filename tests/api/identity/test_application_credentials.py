@@ -376,3 +376,20 @@ def test_one_with_rules_makes_none_with_more(cloud):
     create(program, user, name="b", ok=403)
     create(program, user, name="b", access_rules=[own, rule()], ok=403)
     create(program, user, name="b", access_rules=[own])
+
+
+def test_a_credential_keeps_the_roles_that_its_user_keeps(cloud):
+    ann, user, project = cloud.member("ann")
+    made = ann.post(f"/v3/users/{user['id']}/application_credentials", {"application_credential": {"name": "a"}}, ok=201)
+    given = {"id": made["application_credential"]["id"], "secret": made["application_credential"]["secret"]}
+    auth = {"auth": {"identity": {"methods": ["application_credential"], "application_credential": given}}}
+
+    def roles() -> list[str]:
+        return sorted(role["name"] for role in cloud.nobody.post("/v3/auth/tokens", auth, ok=201)["token"]["roles"])
+
+    assert roles() == ["member", "reader"]
+    cloud.grant("reader", user=user["id"], project=project["id"])
+    cloud.admin.delete(f"/v3/projects/{project['id']}/users/{user['id']}/roles/{cloud.role('member')}")
+    assert roles() == ["reader"]
+    cloud.admin.delete(f"/v3/projects/{project['id']}/users/{user['id']}/roles/{cloud.role('reader')}")
+    cloud.nobody.post("/v3/auth/tokens", auth, ok=401)
