@@ -45,6 +45,12 @@ IDENTITY = [
     cfg.IntOpt("hash_queue", default=64, min=1, help="Log-ins that wait for a hash at the most; the next gets 429."),
     cfg.FloatOpt("check_cache_seconds", default=0.5, min=0, max=0.5, help="Seconds for which a process remembers a token's check."),
     cfg.StrOpt("credential_key_file", help="Keys that encrypt credentials, the same on all nodes; default: credential-keys in state_path."),
+    cfg.MultiStrOpt(
+        "trusted_dashboard",
+        default=[],
+        help="URL of a dashboard that browsers bring their token to after a log-in at an identity provider, letter for letter as it names "
+        "itself, e.g. https://cloud.example.org/dashboard/auth/websso/; may be repeated. Without any, browsers cannot log in so.",
+    ),
     cfg.StrOpt(
         "limit_model",
         default="flat",
