@@ -52,14 +52,16 @@ class Kept(NamedTuple):
 class Key:
     """The key of one request, and what is derived from it. Neither the key nor anything that it hides can be read in the database.
 
-    id: names the request by user, scope, route and key. fingerprint: tells another request under the same key.
+    id: names the request by user, what his token stands on, scope, route and key: who may do less than the user is not answered as the user
+    was. fingerprint: tells another request under the same key.
     """
 
     def __init__(self, request: Request, text: str) -> None:
         actor, http = request.actor, request.http
         scope = actor.project_id or actor.domain_id or ("system" if actor.system else "")
+        stands = [actor.delegation.kind, actor.delegation.id] if actor.delegation is not None else []
         self._secret = text.encode()
-        self.id = hashlib.sha256(_canonical([actor.user_id, scope, request.service.name, http.method, http.path, text])).hexdigest()
+        self.id = hashlib.sha256(_canonical([actor.user_id, stands, scope, request.service.name, http.method, http.path, text])).hexdigest()
         self.fingerprint = self._derived(b"request", _canonical([request.body, http.query_string, list(request.version)])).hex()
         self._cipher = AESGCM(self._derived(b"answer", self.id.encode()))
 

@@ -40,6 +40,7 @@ from identity.api import (
     user,
 )
 from identity.policy import RULES
+from identity.service import password
 
 VERSION, UPDATED = "v3.14", "2020-04-07T00:00:00Z"
 
@@ -89,8 +90,8 @@ SERVICE = Service(
     rules=RULES,
     document="/v3/openapi.json",
     documented=True,
-    # A flood of log-ins fills the hash pool's queue and no more: the other threads go on answering.
-    waiting=lambda: CONF.identity.hash_queue,
+    # A flood of log-ins fills the hash pool's queue, and the room of who was refused, and no more: the other threads go on answering.
+    waiting=lambda: CONF.identity.hash_queue + password.ROOM,
     versions={
         "": lambda base: (300, {"versions": {"values": [_version(base)]}}),
         "/v3": lambda base: (200, {"version": _version(base)}),

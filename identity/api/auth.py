@@ -16,6 +16,7 @@ from identity.models import Project
 from identity.service import auth, catalog, project, standing
 from identity.service.attempt import Attempt
 from identity.service.auth import Issued
+from identity.service.receipt import HEADER, Insufficient
 from identity.service.standing import Standing
 from identity.service.token import Scope, Token
 
@@ -23,11 +24,22 @@ Body = dict[str, Any]
 RULES_HEADER = "OpenStack-Identity-Access-Rules"
 
 
-@operation("POST", "/v3/auth/tokens", action=None, status=201, token=False, secret=True, body=bodies.AUTH, query=shapes.NOCATALOG, answer=shapes.TOKEN)  # fmt: skip
+@operation("POST", "/v3/auth/tokens", action=None, status=201, statuses=(401,), token=False, secret=True, body=bodies.AUTH, query=shapes.NOCATALOG, answer=shapes.TOKEN_OR_RECEIPT)  # fmt: skip
 def create_token(request: Request) -> Answer:
-    """Log in."""
+    """Log in; 401 with a receipt says that the methods were right, and what else the user's rules ask for."""
     attempt = Attempt(request.service.db, request.source, request.body["auth"], request.header, views.self_link(request))
-    return answer(request, auth.log_in(attempt, CONF.identity.token_ttl))
+    try:
+        return answer(request, auth.log_in(attempt, CONF.identity.token_ttl))
+    except Insufficient as more:
+        return _receipt(more)
+
+
+def _receipt(more: Insufficient) -> Answer:
+    shown = {
+        "methods": list(more.receipt.methods), "user": dict(more.user), "issued_at": views.moment(more.receipt.issued_at),
+        "expires_at": views.moment(more.receipt.expires_at),
+    }  # fmt: skip
+    return Answer({"receipt": shown, "required_auth_methods": more.required}, status=401, headers={HEADER: more.raw})
 
 
 def answer(request: Request, issued: Issued) -> Answer:
@@ -86,6 +98,8 @@ def view(request: Request, token: Token, found: Standing) -> Body:
         body["system"] = {"all": True}
     if "nocatalog" not in request.query:
         body["catalog"] = catalog.catalogue(request.service.db, token.user_id, found.scope)
+        providers = catalog.service_providers(request.service.db, found.scope)
+        body |= {"service_providers": providers} if providers else {}
     return body
 
 

@@ -14,7 +14,6 @@ PASSWORD: Shape = {"type": "string", "maxLength": 4096}
 OPTIONAL_PASSWORD: Shape = {"type": ["string", "null"], "maxLength": 4096}
 FLAG: Shape = {"type": ["boolean", "null"]}
 URL: Shape = {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": r"^[a-z][a-z0-9+.-]*://[^\s\u0000]+$"}
-ROW: Shape = {"type": "object", "properties": {"id": TEXT, "links": {"type": "object", "required": ["self"]}}, "required": ["id", "links"]}
 
 IMMUTABLE = obj({"immutable": FLAG})
 # Lists of methods' names, of which one must be satisfied; a name that there is no method for counts for nothing.
@@ -30,12 +29,6 @@ USER_OPTIONS = obj({
 USER = {
     "name": NAME, "domain_id": ID, "enabled": BOOLEAN, "password": OPTIONAL_PASSWORD, "default_project_id": OPTIONAL_ID,
     "description": LONG_TEXT, "email": OPTIONAL_TEXT, "options": USER_OPTIONS,
-}  # fmt: skip
-REGION = {"id": REGION_ID, "description": LONG_TEXT, "parent_region_id": REGION_ID}
-SERVICE = {"type": NAME, "name": NAME, "description": LONG_TEXT, "enabled": BOOLEAN}
-ENDPOINT = {
-    "interface": {"enum": ["public", "internal", "admin"]}, "url": URL, "service_id": ID, "enabled": BOOLEAN, "region": REGION_ID,
-    "region_id": REGION_ID, "name": OPTIONAL_TEXT, "description": LONG_TEXT,
 }  # fmt: skip
 
 _DOMAIN_REF = obj({"id": TEXT, "name": TEXT}, extra=True)
@@ -61,13 +54,3 @@ CHANGE = wrapped("user", obj({"password": PASSWORD, "original_password": PASSWOR
 def body(name: str, properties: Mapping[str, Any], *required: str) -> Shape:
     """`{name: {…}}` with unknown attributes let through."""
     return wrapped(name, obj(properties, required=required, extra=True))
-
-
-def one(name: str) -> Shape:
-    """The answer that shows one resource."""
-    return wrapped(name, ROW)
-
-
-def many(name: str) -> Shape:
-    """The answer that lists resources."""
-    return obj({name: array(ROW), "links": {"type": "object", "required": ["self", "next", "previous"]}}, required=(name, "links"))

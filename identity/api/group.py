@@ -10,8 +10,7 @@ from common.api.operation import operation
 from common.api.request import Request
 from identity.api import bodies, views
 from identity.api.shapes import group as shapes
-from identity.api.shapes.query import queried
-from identity.api.shapes.user import USERS
+from identity.api.shapes.user import USERS, USERS_QUERY
 from identity.models import Group, User
 from identity.service import group, look, user
 from identity.service.rows import find
@@ -58,14 +57,16 @@ def delete_group(request: Request) -> None:
     request.service.authenticate.forget()
 
 
-@operation("GET", "/v3/groups/{group_id}/users", action="identity:list_users_in_group", query=queried("name", "domain_id", flags=("enabled",)), answer=USERS)  # fmt: skip
+@operation("GET", "/v3/groups/{group_id}/users", action="identity:list_users_in_group", query=USERS_QUERY, answer=USERS)  # fmt: skip
 def list_users_in_group(request: Request) -> Body:
     """List the members of a group."""
     group_id, actor = request.path["group_id"], request.actor
     look.see_group(request.service.db, (request.source, actor.user_id), actor, group_id, members=True)
     request.read(lambda tx: group.get_group(tx, actor, group_id))
     wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
-    return views.listing(request, "users", user.users_of(actor, group_id, wanted), User, views.user)
+    return views.listing(
+        request, "users", user.users_of(actor, group_id, wanted, request.query.all("password_expires_at")), User, views.user
+    )
 
 
 @operation("GET", "/v3/users/{user_id}/groups", action=None, guarded=("identity:list_groups_for_user",), query=shapes.GROUP_QUERY, answer=shapes.GROUPS_OF_USER)  # fmt: skip

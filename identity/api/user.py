@@ -6,11 +6,11 @@ from typing import Any
 
 from common.api.operation import operation
 from common.api.request import Request
-from common.errors import Unauthorized
+from common.config import CONF
 from identity.api import bodies, views
 from identity.api.shapes import user as shapes
 from identity.models import User
-from identity.service import directory, look, password, user
+from identity.service import directory, look, password, security, user
 
 Body = dict[str, Any]
 
@@ -18,7 +18,10 @@ Body = dict[str, Any]
 def _hash(request: Request) -> str | None:
     """The hash of the body's password, if it has one."""
     secret = request.body["user"].get("password")
-    return password.hashed((request.source, request.actor.user_id), secret) if secret is not None else None
+    if secret is None:
+        return None
+    security.must_fit(secret)
+    return password.hashed((request.source, request.actor.user_id), secret)
 
 
 @operation("POST", "/v3/users", action="identity:create_user", status=201, body=bodies.body("user", bodies.USER, "name"), answer=shapes.USER)  # fmt: skip
@@ -34,7 +37,9 @@ def list_users(request: Request) -> Body:
     wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
     if "marker" not in request.query:
         look.see_users(request.service.db, (request.source, request.actor.user_id), request.actor, wanted)
-    return views.listing(request, "users", user.list_users(request.actor, wanted), User, views.user)
+    return views.listing(
+        request, "users", user.list_users(request.actor, wanted, request.query.all("password_expires_at")), User, views.user
+    )
 
 
 @operation("GET", "/v3/users/{user_id}", action=None, guarded=("identity:get_user",), answer=shapes.USER)
@@ -68,11 +73,16 @@ def change_password(request: Request) -> None:
     """Change one's own password; the old one says who asks. All tokens of the user end."""
     user_id, given = request.path["user_id"], request.body["user"]
     directory.must_keep_password(request.service.db, request.source, user_id, given["original_password"])
-    login = user.find_login(request.service.db, {"id": user_id})
-    source = (request.source, user_id)
-    if not password.matches(source, given["original_password"], login.hash if login else None) or login is None:
-        raise Unauthorized
+    login = user.verified(request.service.db, request.source, {"id": user_id}, given["original_password"])
     user.may_change_password(login)
+    security.must_fit(given["password"])
+    source = (request.source, user_id)
+    request.read(lambda tx: security.must_be_old_enough(tx, user_id))
+    if CONF.identity.unique_last_password_count:
+        for old in request.read(lambda tx: security.history(tx, user_id)):
+            if password.repeats(source, given["password"], old):
+                raise security.repeated()
+    security.passed(request.service.db, user_id, login.options)
     secret = password.hashed(source, given["password"])
     request.run(lambda tx: user.change_password(tx, login, secret))
     request.service.authenticate.forget()

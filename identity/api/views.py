@@ -9,6 +9,7 @@ from typing import Any
 from common.api.paging import Page, next_link
 from common.api.request import Request
 from identity.models import Endpoint, Group, Project, Region, Role, Service, User
+from identity.service import security
 from identity.service.rows import MATCHES
 
 View = dict[str, Any]
@@ -47,7 +48,7 @@ def project(request: Request, row: Project) -> View:
 def user(request: Request, row: User) -> View:
     """A user."""
     view: View = {
-        "name": row.name, "domain_id": row.domain_id, "enabled": row.enabled, "options": row.options,
+        "name": row.name, "domain_id": row.domain_id, "enabled": security.enabled(row), "options": row.options,
         "password_expires_at": expiry(row.password_expires_at),
     }  # fmt: skip
     if row.default_project_id is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Index,
     String,
@@ -24,7 +25,10 @@ from identity.models.role import Role
 
 
 class Credential(Named, Base):
-    """A secret of a user in a form of its `type` (ec2, totp, cert, …). `blob` is encrypted; an ec2 one's id is the SHA-256 of its access key."""
+    """A secret of a user in a form of its `type` (ec2, totp, cert, …). `blob` is encrypted; an ec2 one's id is the SHA-256 of its access key.
+
+    used_step: of a totp one, the step of time (30 s) of the last passcode that let in.
+    """
 
     __tablename__ = "credential"
     __table_args__ = (Index(None, "user_id", "type"), {"schema": SCHEMA})
@@ -33,6 +37,7 @@ class Credential(Named, Base):
     project_id: Mapped[str | None] = mapped_column(String(64), ref("project"))
     type: Mapped[str] = mapped_column(String(255))
     blob: Mapped[str]
+    used_step: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(server_default=text("common.now()"))
 
 

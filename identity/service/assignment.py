@@ -44,8 +44,8 @@ spread(root, id) AS (
 )"""
 MEMBERS = """
 member(user_id, group_id) AS (
-    SELECT m.user_id, m.group_id FROM identity.group_member m
-    UNION SELECT v.user_id, v.group_id FROM identity.vouched_member v WHERE v.expires_at > common.now()
+    SELECT m.user_id, m.group_id FROM identity.group_member m WHERE {whose}
+    UNION SELECT m.user_id, m.group_id FROM identity.vouched_member m WHERE m.expires_at > common.now() AND {whose}
 ), given AS (
     SELECT coalesce(a.user_id, m.user_id) AS user_id, a.group_id AS via_group_id, a.target, a.target_id, a.role_id, a.inherited
     FROM identity.assignment a LEFT JOIN member m ON m.group_id = a.group_id
@@ -168,7 +168,8 @@ def _projects(wanted: Wanted, inner: list[str]) -> list[str]:
 def _held(wanted: Wanted, where: str) -> list[str]:
     if not wanted.effective:
         return [GIVEN.format(where=where)]
-    return [UPWARDS if wanted.target == "project" else DOWNWARDS, MEMBERS.format(where=where), EFFECTIVE]
+    whose = "m.user_id = :user_id" if wanted.user_id is not None else "true"
+    return [UPWARDS if wanted.target == "project" else DOWNWARDS, MEMBERS.format(where=where, whose=whose), EFFECTIVE]
 
 
 def _masked(row: Row, domain: str) -> Row:

@@ -16,8 +16,9 @@ from sqlalchemy.dialects.postgresql import insert
 from common.db import Database, Tx, clock
 from common.errors import BadRequest, Forbidden, Unauthorized
 from identity.models import RevokedToken
-from identity.service import standing, trust
+from identity.service import receipt, security, standing, trust
 from identity.service.attempt import Attempt, Who
+from identity.service.credential import EC2_METHOD
 from identity.service.keys import EXPIRED_WINDOW, ring_of
 from identity.service.methods import METHODS
 from identity.service.standing import Standing
@@ -39,9 +40,9 @@ class Issued:
 def log_in(attempt: Attempt, ttl: int) -> Issued:
     """The token for what the attempt came with. ttl: seconds.
 
-    Raises Unauthorized, Forbidden, TooManyRequests, BadRequest. Two queries by password.
+    Raises Unauthorized (Insufficient with a receipt), Forbidden, TooManyRequests, BadRequest. Two queries by password.
     """
-    who = identify(attempt)
+    who = with_receipt(attempt, identify(attempt))
     return issue_for(attempt.db, who, attempt.auth.get("scope"), ttl)
 
 
@@ -60,6 +61,17 @@ def identify(attempt: Attempt) -> Who:
     return _together(found, methods)
 
 
+def with_receipt(attempt: Attempt, who: Who) -> Who:
+    """With the methods of the receipt that came along, if one did: it must be the same user's. Raises Unauthorized."""
+    raw = attempt.header(receipt.HEADER)
+    if not raw:
+        return who
+    known = receipt.read(attempt.db, raw)
+    if (known.user_id, known.user_epoch) != (who.user_id, who.epoch):
+        raise Unauthorized(receipt.INVALID)
+    return replace(who, methods=tuple(dict.fromkeys((*known.methods, *who.methods))))
+
+
 def _together(found: list[Who], methods: tuple[str, ...]) -> Who:
     """One answer of all methods: what any of them bounds, bounds the whole."""
     delegations = {who.delegation for who in found if who.delegation is not None}
@@ -76,17 +88,34 @@ def _together(found: list[Who], methods: tuple[str, ...]) -> Who:
 def issue_for(db: Database, who: Who, scope: Any, ttl: int) -> Issued:
     """The token of somebody who was identified, for the scope that the body asks for. ttl: seconds. Raises Unauthorized, Forbidden."""
     found, delegation = _scope(db, who, scope)
-    if found is None or not found.user_live or not found.scope_live or found.login_epoch != who.epoch:
+    if found is None or not found.user_live or found.login_epoch != who.epoch:
+        raise Unauthorized
+    methods = tuple(sorted({*who.methods, *who.parent.methods})) if who.parent else who.methods
+    _must_be_enough(db, who, found, methods)
+    if not found.scope_live:
         raise Unauthorized
     if delegation is not None:
         _take_up(db, who, found, delegation)
-    methods = tuple(sorted({*who.methods, *who.parent.methods})) if who.parent else who.methods
+    security.seen(db, who.user_id)
     issued_at, expires_at = lifetime(ttl, who.expires_at, who.parent.expires_at if who.parent else None, _end(found))
     token = Token(
         found.user_id, found.scope, methods, audit_ids(who.parent), issued_at, expires_at, *found.epochs,
         delegation=delegation, federation=who.federation,
     )  # fmt: skip
     return Issued(encode(token, ring_of(db)), token, found)
+
+
+def _must_be_enough(db: Database, who: Who, found: Standing, methods: tuple[str, ...]) -> None:
+    """The rules of who logs in must be satisfied, before anything is said of the scope. Raises Insufficient. A signed request is beyond them."""
+    mine: Standing | None = found
+    if found.user_id != who.user_id:  # with a trust: the token will be its giver's
+        mine = standing.ask(db, "none", "none", {"user_id": who.user_id})
+    if mine is None:
+        raise Unauthorized
+    if EC2_METHOD not in methods and not receipt.enough(mine.user_options, methods, METHODS):
+        domain = {"id": mine.user_domain_id, "name": mine.user_domain_name}
+        user = {"id": mine.user_id, "name": mine.user_name, "domain": domain}
+        raise receipt.issue(db, user, who.epoch, mine.user_options, methods, METHODS)
 
 
 def _take_up(db: Database, who: Who, found: Standing, delegation: Delegation) -> None:

@@ -41,6 +41,10 @@ SELECT (
     )) ORDER BY s.type, s.name, s.id), '[]')
     FROM identity.service s WHERE s.enabled
 ) AS services,
+(
+    SELECT coalesce(json_agg(json_build_object('id', p.id, 'auth_url', p.auth_url, 'sp_url', p.sp_url) ORDER BY p.id), '[]')
+    FROM identity.service_provider p WHERE p.enabled
+) AS providers,
 EXISTS (SELECT FROM own) AS narrowed,
 EXISTS (SELECT FROM identity.project_endpoint) OR EXISTS (SELECT FROM identity.project_endpoint_group) AS differs
 """)
@@ -48,9 +52,10 @@ EXISTS (SELECT FROM identity.project_endpoint) OR EXISTS (SELECT FROM identity.p
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """Services, each with its endpoints and the names that their URLs need. `differs`: some project has endpoints of its own."""
+    """Services, each with its endpoints and the names that their URLs need; service providers. `differs`: some project has endpoints of its own."""
 
     services: tuple[tuple[Found, tuple[tuple[Found, frozenset[str]], ...]], ...]
+    providers: tuple[Found, ...]
     narrowed: bool
     differs: bool
 
@@ -91,7 +96,7 @@ class Catalogues:
         if row is None:
             raise AssertionError("a SELECT without FROM gives a row")
         services = tuple((service, tuple((one, _needed(one)) for one in service.pop("endpoints"))) for service in row["services"])
-        return _Catalogue(services, row["narrowed"], row["differs"])
+        return _Catalogue(services, tuple(row["providers"]), row["narrowed"], row["differs"])
 
     def forget(self) -> None:
         """Forget all of it: this process itself changed something."""
@@ -125,6 +130,11 @@ def catalogue(db: Database, user_id: str, scope: Scope) -> list[Found]:
         if filled or not found.narrowed:
             services.append({**service, "endpoints": filled})
     return services
+
+
+def service_providers(db: Database, scope: Scope) -> list[Found]:
+    """The enabled clouds that take our users, for reading only. It is remembered with the scope's catalogue: together one query at the most."""
+    return list(catalogues_of(db).of(scope.id if scope.kind == "project" else None).providers)
 
 
 def _fill(endpoint: Found, known: dict[str, str]) -> Found:

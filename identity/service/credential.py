@@ -51,12 +51,17 @@ def read_keys(blob: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise BadRequest("Invalid input for field/attribute blob: that of an ec2 credential must be JSON.") from None
     for name in ("access", "secret"):
-        if not isinstance(keys, dict) or not isinstance(keys.get(name), str) or not keys[name]:
+        if not isinstance(keys, dict) or not keys.get(name) or not _is_text(keys[name]):
             raise BadRequest(f"Invalid input for field/attribute blob: that of an ec2 credential must be an object with the text {name}.")
     for name in BOUND:
-        if not isinstance(keys.get(name, ""), str | None):
+        if keys.get(name) is not None and not _is_text(keys[name]):
             raise BadRequest(f"Invalid input for field/attribute blob: {name} in it is no text.")
     return keys
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can be signed with, shown and asked for; the blob's own escapes can spell a NUL or half of a surrogate pair."""
+    return isinstance(value, str) and not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in value)
 
 
 def create_credential(tx: Tx, values: Values) -> Credential:

@@ -14,7 +14,7 @@ from common.errors import BadRequest, NotFound
 from identity.models import Group, GroupMember, User, VouchedMember
 from identity.service import directory, tree
 from identity.service.project import domain_for
-from identity.service.rows import Values, assign, described, filtered, find, flush, listed, own_domain, put, store
+from identity.service.rows import Values, assign, described, filtered, find, flush, listed, own_domain, put, same_id, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "links")
@@ -58,8 +58,9 @@ def memberships_end(tx: Tx, user_id: str) -> dict[str, datetime]:
 
 
 def update_group(tx: Tx, actor: Actor, group_id: str, values: Values) -> Group:
-    """Change a group."""
+    """Change a group. Raises NotFound, Forbidden, BadRequest (another id or domain), Conflict (name)."""
     group = get_group(tx, actor, group_id, lock=True)
+    same_id(values, group_id, "group")
     if "domain_id" in values and values["domain_id"] != group.domain_id:
         raise BadRequest("Cannot change Domain ID.")
     directory.must_be_changeable(tx, group, values)
@@ -95,8 +96,8 @@ def remove_member(tx: Tx, actor: Actor, group_id: str, user_id: str) -> None:
 
 
 def check_member(tx: Tx, actor: Actor, group_id: str, user_id: str) -> None:
-    """Raise NotFound unless the user is in the group."""
+    """Raise NotFound unless the user is in the group, for good or because a provider vouches for it now."""
     find(tx, User, user_id, "user", actor)
     get_group(tx, actor, group_id)
-    if tx.get(GroupMember, (user_id, group_id)) is None:
+    if tx.scalar(select(Group.id).where(Group.id == group_id, Group.id.in_(tree.groups_of(user_id)))) is None:
         raise NotFound(f"User {user_id!r} not found in group {group_id!r}.")

@@ -12,16 +12,19 @@ import hmac
 import math
 import os
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
 import bcrypt
 
+from common.clock import Deadline
 from common.config import CONF
 from common.errors import TooManyRequests
+from identity.service.reputation import Reputation
 
 PREFIX = "$bcrypt-sha256$"
 VERSION = "v=2,t=2b"
@@ -29,6 +32,10 @@ SALT_LENGTH = 22
 HASH_SECONDS_AT_12 = 0.4
 Source = tuple[str, str]
 T = TypeVar("T")
+# After how many times what a hash takes a log-in over the bound is told so, and how many may wait for that; the others are told at once.
+PATIENCE, ROOM = 6, 128
+_ROOM = threading.Semaphore(ROOM)
+REPUTATION = Reputation()
 
 
 def hash_password(password: str, rounds: int) -> str:
@@ -59,11 +66,14 @@ def _nobody(rounds: int) -> str:
     return f"{PREFIX}{VERSION},r={rounds}${bcrypt.gensalt(rounds).decode()[-SALT_LENGTH:]}${'.' * 31}"
 
 
-@dataclass
-class _Job:
+@dataclass(eq=False)
+class Job:
+    """Work that waits for its turn. at_once: a thread was free for it."""
+
     source: Source
     work: Callable[[], object]
     done: Future[object]
+    at_once: bool
 
 
 class HashPool:
@@ -75,22 +85,35 @@ class HashPool:
     def __init__(self, workers: int, bound: int, seconds: float = 1.0) -> None:
         """seconds: what one hash takes, for Retry-After."""
         self._workers, self._bound, self._seconds = workers, bound, seconds
-        self._waiting: OrderedDict[str, OrderedDict[str, deque[_Job]]] = OrderedDict()
-        self._count = 0
+        self._waiting: OrderedDict[str, OrderedDict[str, deque[Job]]] = OrderedDict()
+        self._count = self._idle = 0
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
 
     def run(self, source: Source, work: Callable[[], T]) -> T:
         """`work()`, in its turn. `source` is the client's address and the user that is asked for. Raises TooManyRequests."""
-        job = _Job(source, work, Future())
+        return self.submit(source, work).done.result()  # type: ignore[return-value]
+
+    def submit(self, source: Source, work: Callable[[], object]) -> Job:
+        """The same without waiting: `done` has what came of it."""
         with self._changed:
             self._start()
+            job = Job(source, work, Future(), at_once=self._idle > self._count)
             self._put(job)
             refused = self._give_up_one() if self._count > self._bound else None
             self._changed.notify()
         if refused is not None:
             refused.done.set_exception(self._refusal())
-        return job.done.result()  # type: ignore[return-value]
+        return job
+
+    def withdraw(self, job: Job) -> None:
+        """Nobody waits for it any more: if it has not begun, it never will."""
+        address, user = job.source
+        with self._changed:
+            jobs = self._waiting[address].get(user) if address in self._waiting else None
+            if jobs is not None and job in jobs:
+                jobs.remove(job)
+                self._forget_empty(job.source)
 
     def _start(self) -> None:
         while len(self._threads) < self._workers:
@@ -98,12 +121,12 @@ class HashPool:
             self._threads.append(thread)
             thread.start()
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: Job) -> None:
         address, user = job.source
         self._waiting.setdefault(address, OrderedDict()).setdefault(user, deque()).append(job)
         self._count += 1
 
-    def _give_up_one(self) -> _Job:
+    def _give_up_one(self) -> Job:
         users = max(self._waiting.values(), key=lambda each: sum(map(len, each.values())))
         # Of equals the last to come: `reversed`, because max() keeps the first that it sees.
         jobs = max(reversed(users.values()), key=len)
@@ -111,7 +134,7 @@ class HashPool:
         self._forget_empty(job.source)
         return job
 
-    def _take(self) -> _Job:
+    def _take(self) -> Job:
         """The next in turn; its address and its user go to the end of their rows."""
         address, users = next(iter(self._waiting.items()))
         user, jobs = next(iter(users.items()))
@@ -132,8 +155,10 @@ class HashPool:
     def _serve(self) -> None:
         while True:
             with self._changed:
+                self._idle += 1
                 while not self._count:
                     self._changed.wait()
+                self._idle -= 1
                 job = self._take()
             try:
                 job.done.set_result(job.work())
@@ -145,20 +170,95 @@ class HashPool:
         return TooManyRequests(f"Too many log-ins are waiting. Try again in {wait} s.", headers={"Retry-After": str(wait)})
 
 
+def _workers() -> int:
+    return int(CONF.identity.hash_workers) or os.cpu_count() or 1
+
+
+def hash_seconds() -> float:
+    """What one hash takes, about."""
+    return float(HASH_SECONDS_AT_12 * 2.0 ** (CONF.identity.password_hash_rounds - 12))
+
+
+def _made(workers: int) -> HashPool:
+    return HashPool(workers, CONF.identity.hash_queue, hash_seconds())
+
+
 @functools.cache
 def pool() -> HashPool:
-    """This process's pool, as the options say."""
-    workers = CONF.identity.hash_workers or os.cpu_count() or 1
-    seconds = HASH_SECONDS_AT_12 * 2.0 ** (CONF.identity.password_hash_rounds - 12)
-    return HashPool(workers, CONF.identity.hash_queue, seconds)
+    """This process's pool, as the options say: the half of the threads in which whoever comes is compared."""
+    return _made(_workers() - _workers() // 2)
+
+
+@functools.cache
+def first() -> HashPool:
+    """The other half, for those who deserve it (`identity.service.reputation`) and for new passwords of who is logged in."""
+    return _made(max(1, _workers() // 2))
 
 
 def hashed(source: Source, password: str) -> str:
     """The hash of a new password. Raises TooManyRequests."""
     rounds = CONF.identity.password_hash_rounds
-    return pool().run(source, lambda: hash_password(password, rounds))
+    return first().run(source, lambda: hash_password(password, rounds))
 
 
-def matches(source: Source, password: str, stored: str | None) -> bool:
-    """Whether the password is the stored one; as slow for no stored one. Raises TooManyRequests."""
-    return pool().run(source, lambda: verify_password(password, stored))
+def repeats(source: Source, password: str, old: str) -> bool:
+    """Whether a new password is an old one. Raises TooManyRequests."""
+    return first().run(source, lambda: verify_password(password, old))
+
+
+def matches(source: Source, password: str, stored: str | None, user_id: str | None = None) -> bool:
+    """Whether the password is the stored one; as slow for no stored one. Raises TooManyRequests.
+
+    user_id: of a user who may be let in now, if it is; then a right password is told in the first lane, where the user may have it. A wrong one is
+    always told when the common lane has compared it, and so at the same time as an invented user's.
+    """
+
+    def work() -> bool:
+        return verify_password(password, stored)
+
+    deadline = Deadline(PATIENCE * hash_seconds())
+    common = pool().submit(source, work)
+    lane = None if common.at_once or user_id is None else REPUTATION.lane(source[0], user_id)
+    early = first().submit(lane, work) if lane is not None else None
+    try:
+        right = _said(common, early, deadline)
+    finally:
+        pool().withdraw(common)
+        if early is not None:
+            first().withdraw(early)
+    if user_id is not None:
+        REPUTATION.note(source[0], user_id, charged=lane is not None, right=right)
+    return right
+
+
+def _said(common: Job, early: Job | None, deadline: Deadline) -> bool:
+    """What the common lane says, or the first one's yes before that. Raises TooManyRequests, later than the refusal came."""
+    if early is not None:
+        wait((common.done, early.done), return_when=FIRST_COMPLETED)
+        if _yes(early):
+            return True
+    try:
+        return bool(common.done.result())
+    except TooManyRequests:
+        if _saved(early, deadline):
+            return True
+        raise
+
+
+def _saved(early: Job | None, deadline: Deadline) -> bool:
+    """Whether the first lane says yes before the deadline. Who has nothing in it waits as long, where there is room to wait."""
+    if not _ROOM.acquire(blocking=False):
+        return False
+    try:
+        if early is not None:
+            wait((early.done,), timeout=deadline.left())
+            if _yes(early):
+                return True
+        time.sleep(deadline.left())
+        return False
+    finally:
+        _ROOM.release()
+
+
+def _yes(job: Job) -> bool:
+    return job.done.done() and job.done.exception() is None and job.done.result() is True

@@ -12,7 +12,20 @@ from common.db import Tx
 from common.errors import BadRequest, Forbidden
 from identity.models import DEFAULT_DOMAIN, Group, Project, Role, User
 from identity.service import tag, tree
-from identity.service.rows import DENIED, Values, assign, described, filtered, find, flush, missing, must_be_mutable, own_domain, store
+from identity.service.rows import (
+    DENIED,
+    Values,
+    assign,
+    described,
+    filtered,
+    find,
+    flush,
+    missing,
+    must_be_mutable,
+    own_domain,
+    same_id,
+    store,
+)
 
 COLUMNS = ("name", "description", "enabled")
 KNOWN = (*COLUMNS, "id", "explicit_domain_id", "domain_id", "parent_id", "is_domain", "options", "links", "tags")
@@ -153,6 +166,7 @@ def scopes_of(user_id: str, kind: str) -> Select[Any]:
 def update_domain(tx: Tx, domain_id: str, values: Values) -> Project:
     """Change a domain; to disable it ends the tokens of its users and projects."""
     domain = get_domain(tx, domain_id, lock=True)
+    same_id(values, domain_id, "domain")
     must_be_mutable(domain, "domain", values)
     was_enabled = domain.enabled
     assign(domain, described(values), COLUMNS, KNOWN)
@@ -169,6 +183,7 @@ def update_domain(tx: Tx, domain_id: str, values: Values) -> Project:
 def update_project(tx: Tx, actor: Actor, project_id: str, values: Values) -> Project:
     """Change a project. Raises Forbidden where that would leave an enabled project below a disabled one, or move it; BadRequest."""
     project = find(tx, Project, project_id, "project", actor, lock=True)
+    same_id(values, project_id, "project")
     _must_stay(project, values)
     if project.is_domain:
         return update_domain(tx, project_id, values)
@@ -218,7 +233,7 @@ def delete_project(tx: Tx, actor: Actor, project_id: str) -> None:
 
 
 def delete_domain(tx: Tx, domain_id: str) -> None:
-    """Delete a disabled domain with its users, groups, projects and roles."""
+    """Delete a disabled domain with its users, groups, projects and roles; nobody has one of its projects as the default any more."""
     domain = get_domain(tx, domain_id, lock=True)
     must_be_mutable(domain, "domain")
     if domain.enabled:
@@ -227,6 +242,8 @@ def delete_domain(tx: Tx, domain_id: str) -> None:
         raise Forbidden("Cannot delete the default domain.")
     for model in (User, Group, Role):
         tx.execute(delete(model).where(model.domain_id == domain_id))
+    gone = select(Project.id).where(Project.domain_id == domain_id)
+    tx.execute(update(User).where(User.default_project_id.in_(gone)).values(default_project_id=None))
     tx.execute(delete(Project).where(Project.domain_id == domain_id))
     tx.delete(domain)
     flush(tx, "domain", domain.name)

@@ -22,7 +22,7 @@ from identity.models import (
     TrustRole,
 )
 from identity.service.project import get_domain
-from identity.service.rows import DENIED, Values, assign, filtered, find, flush, must_be_mutable, own_domain, put, store
+from identity.service.rows import DENIED, Values, assign, filtered, find, flush, must_be_mutable, own_domain, put, same_id, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "options", "links")
@@ -66,8 +66,9 @@ def list_roles(filters: Values) -> Select[Any]:
 
 
 def update_role(tx: Tx, role_id: str, values: Values) -> Role:
-    """Change a role."""
+    """Change a role. Raises NotFound, BadRequest (another id or domain), Forbidden (immutable), Conflict (name)."""
     role = get_role(tx, role_id, lock=True)
+    same_id(values, role_id, "role")
     if "domain_id" in values and values["domain_id"] != role.domain_id:
         raise BadRequest("Cannot change Domain ID.")
     must_be_mutable(role, "role", values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, select
@@ -98,12 +98,12 @@ def described(values: Values) -> Values:
     return {**values, "description": values["description"] or ""} if "description" in values else values
 
 
-def assign(row: Any, values: Values, columns: Iterable[str], known: Iterable[str]) -> None:
-    """Set the columns that `values` names, its options and its unknown attributes; what it does not name stays."""
+def assign(row: Any, values: Values, columns: Iterable[str], known: Collection[str]) -> None:
+    """Set the columns that `values` names, its options where it knows any, and its unknown attributes; what it does not name stays."""
     for name in columns:
         if name in values:
             setattr(row, name, values[name])
-    if values.get("options"):
+    if values.get("options") and "options" in known:
         merged = {**row.options, **values["options"]}
         row.options = {name: value for name, value in merged.items() if value is not None}
     more = extras(values, known)

@@ -42,10 +42,12 @@ LINE = """line(id, parent_id) AS (
 ),"""
 # What a token may stand on: whose roles it uses (bearer), as whom (subject), until when, and its row for whoever shows the token.
 LASTING = "(d.expires_at IS NULL OR d.expires_at > common.now())"
+# Whole seconds, as a token's: the last microsecond that there is would round up to a year that Python has not.
+UNTIL = "extract(epoch FROM date_trunc('second', d.expires_at))"
 DELEGATES = {
     "application_credential": f"""
         SELECT d.id, d.name, d.project_id, d.restricted, d.user_id AS subject_id, d.user_id AS bearer_id, {LASTING} AS live,
-               extract(epoch FROM d.expires_at) AS until, 0 AS epoch,
+               {UNTIL} AS until, 0 AS epoch,
                (SELECT json_agg(json_build_object('id', r.id, 'service', r.service, 'path', r.path, 'method', r.method) ORDER BY r.id)
                 FROM identity.application_credential_access_rule x JOIN identity.access_rule r ON r.id = x.access_rule_id
                 WHERE x.application_credential_id = d.id) AS access_rules
@@ -54,7 +56,7 @@ DELEGATES = {
     "trust": f"""
         SELECT d.id, d.project_id, d.impersonation, d.trustor_user_id, d.trustee_user_id, d.remaining_uses,
                CASE WHEN d.impersonation THEN d.trustor_user_id ELSE d.trustee_user_id END AS subject_id, first.user_id AS bearer_id,
-               extract(epoch FROM d.expires_at) AS until, people.epoch, people.trustee_epoch, {LASTING} AND people.live AS live
+               {UNTIL} AS until, people.epoch, people.trustee_epoch, {LASTING} AND people.live AS live
         FROM identity.trust d CROSS JOIN LATERAL (
             WITH RECURSIVE up AS (
                 SELECT d.redelegated_trust_id AS above, d.trustor_user_id AS user_id
@@ -68,7 +70,7 @@ DELEGATES = {
         ) people WHERE d.id = :delegation_id""",
     "access_token": f"""
         SELECT d.id, d.consumer_id, d.project_id, d.authorizing_user_id AS subject_id, d.authorizing_user_id AS bearer_id, {LASTING} AS live,
-               extract(epoch FROM d.expires_at) AS until, 0 AS epoch
+               {UNTIL} AS until, 0 AS epoch
         FROM identity.access_token d WHERE d.id = :delegation_id""",
 }
 # All of the delegation's roles, and what they imply, while its giver has them all; else none.

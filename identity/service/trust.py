@@ -93,11 +93,12 @@ def _check_project(tx: Tx, actor: Actor, values: Values) -> None:
 
 def _roles(tx: Tx, actor: Actor, values: Values) -> list[Role]:
     """The roles that the body names, each once. Raises NotFound for one that is not there, or that the token has not on this project."""
-    found = named_roles(tx, values.get("roles") or ())
+    wanted = values.get("roles") or ()
+    found, by_id = named_roles(tx, wanted), {role.get("id") for role in wanted}
     held = {role_id for role_id, _ in actor.role_ids} if values.get("project_id") else set()
     for role in found:
         if role.id not in held:
-            raise missing("role", role.id)
+            raise missing("role", role.id if role.id in by_id else role.name)
     return found
 
 

@@ -19,13 +19,13 @@ from common.api.idempotency import forget, sweep
 from common.api.operation import Answer, operation
 from common.api.policy import ANYONE, rule
 from common.api.service import Service
-from common.auth import Authenticator
+from common.auth import Authenticator, Delegated
 from common.cmd import SERVICES, room
 from common.db import Base, Database, clock, wake
 from common.errors import Conflict, NotFound
 from common.models import Audit, IdempotencyKey
 from tests.api.test_kit import Toy
-from tests.support.api import OTHER_PROJECT, PROJECT, Tokens, client, counted
+from tests.support.api import OTHER_PROJECT, PROJECT, Tokens, actor, client, counted
 from tests.support.compute import world
 
 BODY = {"toy": {"name": "bear"}}
@@ -93,12 +93,12 @@ def stage():
     return Stage()
 
 
-def served(db, stage, dialect=NOVA):
+def served(db, stage, dialect=NOVA, tokens=None):
     engine = create_engine(db.engine.url)
     Base.metadata.create_all(engine, tables=[Toy.__table__])
     engine.dispose()
     stage.service = Service("volume", dialect, [toys(stage)], [rule("toy:create", ANYONE, "")])
-    return client(stage.service, db)
+    return client(stage.service, db, tokens)
 
 
 @pytest.fixture
@@ -172,6 +172,18 @@ def test_another_user_project_route_or_key_is_another_request(api, db):
     send(api, path="/dolls")
     send(api, key="k2")
     assert left(db) == (5, 5, 5)
+
+
+@pytest.mark.parametrize("kind", ["trust", "application_credential", "access_token"])
+def test_what_stands_on_a_delegation_is_another_request(db, stage, kind):
+    tokens = Tokens()
+    for name in ("one", "two"):
+        tokens.add(name, actor(delegation=Delegated(kind, name)))
+    api = served(db, stage, tokens=tokens)
+    for token in ("member", "one", "two"):
+        assert "idempotent-replayed" not in send(api.as_(token)).headers
+        assert send(api.as_(token)).headers["idempotent-replayed"] == "true"
+    assert left(db) == (3, 3, 3)
 
 
 def test_quotes_are_not_the_key_s(api, db):
@@ -510,3 +522,12 @@ def test_a_project_by_identity(cloud, db):
         made = cloud.admin("POST", "/v3/projects", {"project": {"name": "once"}}, ok=201, headers={"Idempotency-Key": "p"})
     assert made.headers["idempotent-replayed"] == "true"
     cloud.admin("POST", "/v3/projects", {"project": {"name": "once"}}, ok=409, headers={"Idempotency-Key": "q"})
+
+
+def test_who_lost_the_role_is_not_answered_again(cloud):
+    ann, user, project = cloud.member("ann", "admin")
+    sent = {"project": {"name": "once"}}
+    ann("POST", "/v3/projects", sent, ok=201, headers={"Idempotency-Key": "p"})
+    cloud.grant("member", user=user["id"], project=project["id"])
+    cloud.admin.delete(f"/v3/projects/{project['id']}/users/{user['id']}/roles/{cloud.role('admin')}")
+    ann("POST", "/v3/projects", sent, ok=403, headers={"Idempotency-Key": "p"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -15,6 +16,8 @@ from pathlib import Path
 import openstack
 import pytest
 import requests
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from keystoneauth1 import exceptions, session
 from keystoneauth1.identity import v3
 
@@ -96,6 +99,38 @@ def test_keystoneauth_takes_a_new_token_after_a_revocation(served):
     assert found.delete(url, headers={"X-Subject-Token": first}).status_code == 204
     assert found.get(served + "/v3/users").status_code == 200
     assert found.get_token() != first
+
+
+def test_keystoneauth_brings_more_than_one_factor(served):
+    """v3multifactor at once, v3totp alone, and a password that is told what else is asked for."""
+    admin = session.Session(auth=admin_auth(served + "/v3"))
+    user = admin.post(served + "/v3/users", json={"user": {"name": "ann", "password": "pw", "domain_id": "default"}}).json()["user"]["id"]
+    secret = bytes(range(20))
+    blob = base64.b32encode(secret).decode()
+    admin.post(served + "/v3/credentials", json={"credential": {"type": "totp", "user_id": user, "blob": blob}})
+    who = {"username": "ann", "user_domain_id": "default"}
+
+    def passcode(back):
+        return TOTP(secret, 6, SHA1(), 30).generate(time.time() - 30 * back).decode()
+
+    if time.time() % 30 > 25:
+        time.sleep(6)
+    alone = v3.TOTP(auth_url=served + "/v3", passcode=passcode(1), unscoped=True, **who)
+    assert alone.get_access(session.Session(auth=alone)).user_id == user
+    admin.patch(served + f"/v3/users/{user}", json={"user": {"options": {"multi_factor_auth_rules": [["password", "totp"]]}}})
+    password_only = v3.Password(auth_url=served + "/v3", password="pw", unscoped=True, **who)
+    with pytest.raises(exceptions.MissingAuthMethods) as missing:
+        session.Session(auth=password_only).get_token()
+    assert missing.value.required_auth_methods == [["password", "totp"]]
+    assert missing.value.methods == ["password"]
+    password_only.add_method(v3.TOTPMethod(passcode=passcode(0), **who))
+    assert session.Session(auth=password_only).get_token()
+    if time.time() % 30 < 29:
+        time.sleep(30.5 - time.time() % 30)
+    at_once = v3.MultiFactor(
+        auth_url=served + "/v3", auth_methods=["v3password", "v3totp"], password="pw", passcode=passcode(0), unscoped=True, **who
+    )
+    assert at_once.get_access(session.Session(auth=at_once)).user_id == user
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")

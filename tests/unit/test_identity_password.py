@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from common.config import CONF
 from common.errors import TooManyRequests
-from identity.service.password import HashPool, hash_password, verify_password
+from identity.service import password
+from identity.service.password import HashPool, hash_password, matches, verify_password
+from identity.service.reputation import OF_ALL, OF_ONE, SLIPS, Reputation
 
 # Made by passlib 1.7.4: bcrypt_sha256.using(rounds=4).hash("secret"), as Keystone stores it.
 FORM = "$bcrypt-sha256$v=2,t=2b,r=4$"
@@ -138,3 +140,169 @@ def test_what_the_work_raises_is_the_callers():
         with pytest.raises(ValueError, match="no"):
             pool.run(("a", "b"), broken)
     assert pool.run(("a", "b"), lambda: 5) == 5
+
+
+# The two lanes
+
+PATIENCE = 0.6  # seconds
+
+
+class Lanes:
+    """Both lanes with one thread each, and hashes that wait for a word: those of `right` are right."""
+
+    def __init__(self, monkeypatch, bound: int) -> None:
+        self.common, self.first, self.reputation = HashPool(1, bound), HashPool(1, bound), Reputation()
+        self.begun, self.words, self.lock = [], {}, threading.Lock()
+        monkeypatch.setattr(password, "pool", lambda: self.common)
+        monkeypatch.setattr(password, "first", lambda: self.first)
+        monkeypatch.setattr(password, "REPUTATION", self.reputation)
+        monkeypatch.setattr(password, "hash_seconds", lambda: PATIENCE / password.PATIENCE)
+        monkeypatch.setattr(password, "verify_password", self.verify)
+
+    def verify(self, given, _stored):
+        lane = "first" if threading.current_thread() in self.first._threads else "common"
+        with self.lock:
+            self.begun.append((lane, given))
+            word = self.words.setdefault((lane, given), threading.Event())
+        assert word.wait(20)
+        return given.startswith("right")
+
+    def say(self, lane, given):
+        until(lambda: (lane, given) in self.words)
+        self.words[lane, given].set()
+
+
+@pytest.fixture
+def lanes(monkeypatch):
+    return Lanes(monkeypatch, 3)
+
+
+def fill(lanes, threads, count):
+    """Invented users: one is compared, the others wait."""
+    flood = []
+    for index in range(count):
+        flood.append(threads.submit(matches, ("a", f"nobody{index}"), f"wrong{index}", None))
+        until(lambda n=index: len(lanes.begun) == 1 and waiting(lanes.common) == n)
+    return flood
+
+
+def test_on_a_free_pool_nothing_is_hashed_twice(lanes):
+    with ThreadPoolExecutor(4) as threads:
+        until(lambda: lanes.common._idle or lanes.common._start() or lanes.common._idle)
+        one = threads.submit(matches, ("a", "ann"), "right", "x", "id-ann")
+        lanes.say("common", "right")
+        assert one.result(10) is True
+    assert lanes.begun == [("common", "right")]
+
+
+def test_a_right_password_passes_a_flood_and_gives_its_place_back(lanes):
+    with ThreadPoolExecutor(8) as threads:
+        flood = fill(lanes, threads, 3)
+        one = threads.submit(matches, ("a", "ann"), "right", "x", "id-ann")
+        lanes.say("first", "right")
+        assert one.result(10) is True
+        assert waiting(lanes.common) == 2
+        for index in range(3):
+            lanes.say("common", f"wrong{index}")
+        assert [each.result(10) for each in flood] == [False] * 3
+    assert ("common", "right") not in lanes.begun
+
+
+def test_a_wrong_one_is_told_by_the_common_lane_as_an_invented_users_is(lanes):
+    with ThreadPoolExecutor(8) as threads:
+        flood = fill(lanes, threads, 2)
+        one = threads.submit(matches, ("a", "ann"), "wrong-ann", "x", "id-ann")
+        lanes.say("first", "wrong-ann")
+        until(lambda: lanes.first._idle == 1)
+        assert not one.done()
+        assert waiting(lanes.common) == 2
+        for index in range(2):
+            lanes.say("common", f"wrong{index}")
+            flood[index].result(10)
+        assert not one.done()
+        lanes.say("common", "wrong-ann")
+        assert one.result(10) is False
+
+
+@pytest.mark.parametrize("who", [None, "id-ann"])
+def test_over_the_bound_nobody_is_told_before_a_right_one_would_be(lanes, who):
+    """Known and invented users are refused at the same moment, if they are wrong."""
+    with ThreadPoolExecutor(8) as threads:
+        fill(lanes, threads, 4)
+        start = time.monotonic()
+        one = threads.submit(matches, ("a", "ann"), "wrong-ann", "x", who)
+        if who:
+            lanes.say("first", "wrong-ann")
+        with pytest.raises(TooManyRequests):
+            one.result(10)
+        assert time.monotonic() - start >= PATIENCE - 0.01
+        for index in range(4):
+            lanes.say("common", f"wrong{index}")
+
+
+def test_over_the_bound_a_right_one_comes_in(lanes):
+    with ThreadPoolExecutor(8) as threads:
+        fill(lanes, threads, 4)
+        one = threads.submit(matches, ("a", "ann"), "right", "x", "id-ann")
+        lanes.say("first", "right")
+        assert one.result(10) is True
+        for index in range(4):
+            lanes.say("common", f"wrong{index}")
+
+
+def test_the_room_of_who_waits_for_a_refusal_is_bounded(lanes, monkeypatch):
+    monkeypatch.setattr(password, "_ROOM", threading.Semaphore(0))
+    with ThreadPoolExecutor(8) as threads:
+        fill(lanes, threads, 4)
+        start = time.monotonic()
+        with pytest.raises(TooManyRequests):
+            matches(("a", "bob"), "wrong-bob", None)
+        assert time.monotonic() - start < PATIENCE / 2
+        for index in range(4):
+            lanes.say("common", f"wrong{index}")
+
+
+def test_what_is_withdrawn_never_begins():
+    pool, gate = HashPool(1, 9), Gate()
+    with ThreadPoolExecutor(2) as threads:
+        busy = threads.submit(pool.run, ("z", "z"), gate.work("busy"))
+        assert gate.started.acquire(timeout=10)
+        job = pool.submit(("a", "b"), gate.work("gone"))
+        pool.withdraw(job)
+        pool.withdraw(job)
+        assert waiting(pool) == 0
+        gate.open.set()
+        busy.result(10)
+    assert gate.turns == ["busy"]
+    assert not pool._waiting
+
+
+def test_the_first_lane_is_for_who_was_not_wrong_often():
+    known = Reputation()
+    for index in range(OF_ONE):
+        assert known.lane("a", f"user{index}") == ("a", f"user{index}")
+        known.note("a", f"user{index}", charged=True, right=False)
+    assert known.lane("a", "ann") is None
+    assert known.lane("b", "ann") == ("b", "ann")
+    known.note("b", "ann", charged=True, right=True)
+    assert known.lane("b", "ann") == ("b ann", "ann")  # a turn of her own
+    for _ in range(SLIPS):
+        assert known.lane("b", "ann") == ("b ann", "ann")
+        known.note("b", "ann", charged=False, right=False)
+    assert known.lane("b", "ann") == ("b", "ann")
+
+
+def test_many_addresses_are_bounded_together_and_forgiven_later(monkeypatch):
+    known = Reputation()
+    for index in range(OF_ALL):
+        assert known.lane(f"10.0.0.{index}", "x")
+    assert known.lane("10.1.0.0", "x") is None
+    monkeypatch.setattr("identity.service.reputation.WINDOW", -1.0)
+    assert known.lane("10.1.0.0", "x") == ("10.1.0.0", "x")
+
+
+def test_right_ones_cost_an_address_nothing():
+    known = Reputation()
+    for index in range(3 * OF_ALL):
+        assert known.lane("a", f"user{index}")
+        known.note("a", f"user{index}", charged=True, right=True)

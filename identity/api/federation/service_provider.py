@@ -9,6 +9,7 @@ from common.api.request import Request
 from identity.api import views
 from identity.api.federation import shapes
 from identity.models import ServiceProvider
+from identity.service import catalog
 from identity.service.federation import service_provider as service
 
 Body = dict[str, Any]
@@ -27,7 +28,9 @@ ONE = PATH + "/{sp_id}"
 def create_service_provider(request: Request) -> Body:
     """Create a service provider."""
     name, values = shapes.new_id(request, "sp_id"), request.body["service_provider"]
-    return {"service_provider": shapes.service_provider(request, request.run(lambda tx: service.create_service_provider(tx, name, values)))}
+    row = request.run(lambda tx: service.create_service_provider(tx, name, values))
+    catalog.forget(request.service.db)
+    return {"service_provider": shapes.service_provider(request, row)}
 
 
 @operation("GET", PATH, action="identity:list_service_providers", query=shapes.FILTERS, answer=shapes.many("service_provider"))
@@ -53,6 +56,7 @@ def get_service_provider(request: Request) -> Body:
 def update_service_provider(request: Request) -> Body:
     """Change a service provider."""
     row = request.run(lambda tx: service.update_service_provider(tx, request.path["sp_id"], request.body["service_provider"]))
+    catalog.forget(request.service.db)
     return {"service_provider": shapes.service_provider(request, row)}
 
 
@@ -60,3 +64,4 @@ def update_service_provider(request: Request) -> Body:
 def delete_service_provider(request: Request) -> None:
     """Delete a service provider."""
     request.run(lambda tx: service.delete_service_provider(tx, request.path["sp_id"]))
+    catalog.forget(request.service.db)

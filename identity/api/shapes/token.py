@@ -33,15 +33,23 @@ _TRUST = obj(
 _CREDENTIAL = obj(
     {"id": STRING, "name": STRING, "restricted": FLAG, "access_rules": array({"type": "object"})}, required=("id", "name", "restricted")
 )
+_PROVIDER = obj({"id": STRING, "auth_url": STRING, "sp_url": STRING}, required=("id", "auth_url", "sp_url"))
 _ALWAYS: dict[str, Any] = {"methods": array(STRING), "user": _USER, "audit_ids": array(STRING), "expires_at": STRING, "issued_at": STRING}
 TOKEN = wrapped("token", obj(
     {
         **_ALWAYS, "roles": array(NAMED), "is_domain": FLAG, "project": _PROJECT, "domain": NAMED, "system": obj({"all": FLAG}),
-        "catalog": SERVICES, "application_credential": _CREDENTIAL, "OS-TRUST:trust": _TRUST,
+        "catalog": SERVICES, "service_providers": array(_PROVIDER), "application_credential": _CREDENTIAL, "OS-TRUST:trust": _TRUST,
         "OS-OAUTH1": obj({"access_token_id": STRING, "consumer_id": STRING}, required=("access_token_id", "consumer_id")),
     },
     required=tuple(_ALWAYS),
 ))  # fmt: skip
+_PERSON = obj({"id": STRING, "name": STRING, "domain": NAMED}, required=("id", "name", "domain"))
+_RECEIPT = {"methods": array(STRING), "user": _PERSON, "issued_at": STRING, "expires_at": STRING}
+RECEIPT = obj(
+    {"receipt": obj(_RECEIPT, required=tuple(_RECEIPT)), "required_auth_methods": array(array(STRING))},
+    required=("receipt", "required_auth_methods"),
+)
+TOKEN_OR_RECEIPT: Shape = {"anyOf": [TOKEN, RECEIPT]}
 CATALOG = obj({"catalog": SERVICES, "links": PAGES}, required=("catalog", "links"))
 SYSTEM = obj({"system": array(obj({"all": FLAG})), "links": SELF}, required=("system", "links"))
 # Present, whatever it says.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from common.db import Tx
-from common.errors import BadRequest
+from common.errors import BadRequest, Forbidden
 from identity.models import Assignment, Project, Role, new_id
 from identity.service.federation.domains import Domains
 from identity.service.federation.rules import MappedProject
@@ -21,14 +21,16 @@ Place = tuple[str, str]
 def provide(tx: Tx, user_id: str, wanted: Sequence[MappedProject], domains: Domains, usual: str) -> None:
     """Make the projects that are missing, and give the user their roles; what he has besides stays. usual: the provider's domain.
 
-    Raises NotFound for a role, BadRequest for a name that no project can have. Queries do not grow with the projects.
+    Raises NotFound for a role, Forbidden for a domain's own role elsewhere, BadRequest for a name that no project can have. Queries do not grow
+    with the projects.
     """
     if not wanted:
         return
     roles = _roles(tx, {name for project in wanted for name in project.roles}, usual)
     places = {project: (domains.id_of(project.domain, usual), _fitting(project.name)) for project in wanted}
+    _must_hold_there(places, roles)
     ids = _made(tx, sorted(set(places.values())))
-    given = sorted({(ids[places[project]], roles[name]) for project in wanted for name in project.roles})
+    given = sorted({(ids[places[project]], roles[name].id) for project in wanted for name in project.roles})
     if given:
         rows = [{"user_id": user_id, "target": "project", "target_id": project_id, "role_id": role_id} for project_id, role_id in given]
         put(tx, insert(Assignment).values(rows), "role assignment", user_id)
@@ -40,15 +42,22 @@ def _fitting(name: str) -> str:
     return name
 
 
-def _roles(tx: Tx, names: set[str], domain_id: str) -> dict[str, str]:
-    """The ids of the roles: the cloud's, or the provider's domain's own. Raises NotFound."""
+def _must_hold_there(places: Mapping[MappedProject, Place], roles: Mapping[str, Role]) -> None:
+    """As for every grant: a domain's own role is for its own projects. Raises Forbidden."""
+    for project, (domain_id, _) in places.items():
+        for role in (roles[name] for name in project.roles):
+            if role.domain_id not in (None, domain_id):
+                raise Forbidden(f"Role {role.id} belongs to another domain than what it would be granted on.")
+
+
+def _roles(tx: Tx, names: set[str], domain_id: str) -> dict[str, Role]:
+    """The roles by name: the cloud's, or the provider's domain's own. Raises NotFound."""
     mine = or_(Role.domain_id.is_(None), Role.domain_id == domain_id)
-    found = tx.execute(select(Role.name, Role.id).where(Role.name.in_(names), mine).order_by(Role.domain_id.nulls_last()))
-    ids = {row.name: row.id for row in found}
-    lacking = sorted(names - set(ids))
+    found = {row.name: row for row in tx.scalars(select(Role).where(Role.name.in_(names), mine).order_by(Role.domain_id.nulls_last()))}
+    lacking = sorted(names - set(found))
     if lacking:
         raise missing("role", lacking[0])
-    return ids
+    return found
 
 
 def _made(tx: Tx, places: list[Place]) -> dict[Place, str]:

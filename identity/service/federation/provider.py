@@ -19,6 +19,8 @@ KNOWN = (*COLUMNS, "id", "domain_id", "remote_ids", "links")
 FILTERS = {"id": IdentityProvider.id, "enabled": IdentityProvider.enabled}
 SECRET_GROUP = "openid"
 PROTOCOL_COLUMNS = ("mapping_id", "remote_id_attribute")
+# A token names the protocol as its method: none may pass for one that looks at a secret of the user's here.
+METHODS = frozenset({"password", "token", "totp", "application_credential", "oauth1"})
 
 
 def create_provider(tx: Tx, provider_id: str, values: Values) -> IdentityProvider:
@@ -122,7 +124,9 @@ def _end_tokens(tx: Tx, *whose: Any) -> None:
 
 
 def create_protocol(tx: Tx, provider_id: str, protocol_id: str, values: Values) -> FederationProtocol:
-    """A new protocol of a provider. Raises NotFound (provider), BadRequest (mapping), Conflict."""
+    """A new protocol of a provider. Raises NotFound (provider), BadRequest (mapping; the name of another method), Conflict."""
+    if protocol_id in METHODS:
+        raise BadRequest(f"Invalid input for field/attribute protocol_id. Value: {protocol_id}. It is a method of another kind.")
     get_provider(tx, provider_id)
     if tx.get(FederationProtocol, (provider_id, protocol_id)) is not None:
         raise Conflict(f"Conflict occurred attempting to store federation_protocol - Duplicate entry found with ID {protocol_id}.")

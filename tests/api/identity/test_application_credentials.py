@@ -158,6 +158,12 @@ def test_its_end_is_its_tokens_end(cloud):
     program.get("/v3/auth/projects", ok=401)
 
 
+def test_the_last_moment_that_there_is_is_an_end(cloud):
+    ann, user, _ = cloud.member("ann")
+    row = create(ann, user, expires_at="9999-12-31T23:59:59.999999Z")
+    bearer(cloud, row).get("/v3/auth/projects")
+
+
 def test_it_holds_while_its_user_has_the_roles(cloud):
     ann, user, project = cloud.member("ann")
     row = create(ann, user, roles=[{"name": "member"}])

@@ -70,6 +70,7 @@ def test_bodies(cloud, operation):
         ask(value)
         ask({envelope: value})
         ask({envelope: {**GOOD.get(envelope, {"name": "n"}), "unknown": value, "é\x00" if value is None else "x": value}})
+        ask({envelope: {**GOOD.get(envelope, {"name": "n"}), "options": value}})
     assert not wrong
 
 

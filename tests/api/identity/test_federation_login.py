@@ -126,6 +126,8 @@ def staffed(federation):
 def test_a_group_gives_its_roles_as_long_as_the_provider_says(staffed):
     client, token = staffed.come(groups=["staff", "other", "none"])
     assert token["user"]["OS-FEDERATION"]["groups"] == [{"id": staffed.group}]
+    member = f"/v3/groups/{staffed.group}/users/{token['user']['id']}"
+    staffed.cloud.admin("HEAD", member, ok=204)
     assert [row["id"] for row in client.get(f"{ROOT}/projects")["projects"]] == [staffed.project]
     scoped = staffed.scoped(client, project={"id": staffed.project})
     assert scoped.status_code == 201
@@ -138,6 +140,7 @@ def test_a_group_gives_its_roles_as_long_as_the_provider_says(staffed):
     assert token["user"]["OS-FEDERATION"]["groups"] == []
     assert staffed.scoped(without, project={"id": staffed.project}).status_code == 401
     inside.get("/v3/auth/projects", ok=401)
+    staffed.cloud.admin("HEAD", member, ok=404)
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(None, 3600), (0, 3600), (5, 300)])
@@ -209,6 +212,15 @@ def test_version_2_puts_users_and_projects_where_it_says(federation):
     assert places == {"here": other, "there": "default"}
     federation.rules([{"local": [{**local, "domain": {"name": "none"}}], "remote": [NAME]}], "2.0")
     federation.ask(ok=404)
+
+
+def test_a_domains_own_role_is_given_in_it_alone(federation):
+    federation.cloud.make("role", name="own", domain_id=federation.domain)
+    project = {"name": "p", "roles": [{"name": "own"}]}
+    for where, code in (({}, 201), ({"domain": {"id": "default"}}, 403)):
+        federation.rules([{"local": [{"user": {"name": "{0}"}, "projects": [{**project, **where}]}], "remote": [NAME]}], "2.0")
+        federation.ask(ok=code)
+    assert federation.cloud.admin.get("/v3/projects?domain_id=default&name=p")["projects"] == []
 
 
 def test_a_local_user_is_himself(federation):

@@ -98,6 +98,8 @@ def test_a_protocol_lives_and_dies(cloud):
     cloud.admin.put(path, {"protocol": {"mapping_id": "m"}}, ok=409)
     cloud.admin.put(f"{above}/protocols/x", {"protocol": {"mapping_id": "none"}}, ok=400)
     cloud.admin.put(f"{above}/protocols/x", {"protocol": {}}, ok=400)
+    for method in ("password", "totp", "token"):
+        cloud.admin.put(f"{above}/protocols/{method}", {"protocol": {"mapping_id": "m"}}, ok=400)
     cloud.admin.put(f"{ROOT}/identity_providers/none/protocols/x", {"protocol": {"mapping_id": "m"}}, ok=404)
     cloud.admin.patch(path, {"protocol": {"mapping_id": "none"}}, ok=400)
     changed = cloud.admin.patch(path, {"protocol": {"mapping_id": "n", "remote_id_attribute": "HTTP_OIDC_ISS"}}, ok=200)["protocol"]
@@ -193,6 +195,21 @@ def test_a_service_provider_lives_and_dies(cloud):
     assert (changed["enabled"], changed["relay_state_prefix"]) == (True, "ss:mem:")
     cloud.admin.delete(path)
     cloud.admin.get(path, ok=404)
+
+
+def test_a_token_names_the_service_providers_that_are_enabled(cloud):
+    def told():
+        return cloud.admin.get("/v3/auth/tokens", headers={"X-Subject-Token": cloud.admin.token})["token"]
+
+    path = f"{ROOT}/service_providers/beta"
+    urls = {"auth_url": "https://beta/auth", "sp_url": "https://beta/sp"}
+    assert "service_providers" not in told()
+    cloud.admin.put(path, {"service_provider": urls}, ok=201)
+    assert "service_providers" not in told()
+    cloud.admin.patch(path, {"service_provider": {"enabled": True}}, ok=200)
+    assert told()["service_providers"] == [{"id": "beta", **urls}]
+    cloud.admin.delete(path)
+    assert "service_providers" not in told()
 
 
 @pytest.mark.parametrize("plural", ["identity_providers", "service_providers"])

@@ -183,6 +183,24 @@ def test_a_project_keeps_its_place(cloud, change, status):
     cloud.admin("PATCH", f"/v3/projects/{project['id']}", {"project": change}, ok=status)
 
 
+@pytest.mark.parametrize("noun", ["domain", "project", "group", "role", "user"])
+def test_an_id_never_changes(cloud, noun):
+    made = cloud.make(noun, name="n")
+    path = f"/v3/{noun}s/{made['id']}"
+    cloud.admin("PATCH", path, {noun: {"id": "0" * 32, "name": "m"}}, ok=400)
+    assert cloud.admin.get(path)[noun]["name"] == "n"
+    assert cloud.admin.patch(path, {noun: {"id": made["id"], "name": "m"}}, ok=200)[noun]["name"] == "m"
+
+
+def test_the_end_of_a_domain_leaves_nobody_a_default_project_in_it(cloud):
+    domain = cloud.make("domain", name="d")["id"]
+    project = cloud.make("project", name="p", domain_id=domain)["id"]
+    user = cloud.make("user", name="ann", default_project_id=project)["id"]
+    cloud.admin.patch(f"/v3/domains/{domain}", {"domain": {"enabled": False}}, ok=200)
+    cloud.admin.delete(f"/v3/domains/{domain}")
+    assert "default_project_id" not in cloud.admin.get(f"/v3/users/{user}")["user"]
+
+
 def test_a_domain_is_no_other_kind_of_project_after_a_change(cloud):
     domain = cloud.make("domain", name="d")["id"]
     for change in ({"is_domain": False}, {"domain_id": "default"}):

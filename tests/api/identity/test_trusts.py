@@ -161,6 +161,12 @@ def test_a_wrong_trust_is_refused(pair, more, status):
     assert refusal["error"]["code"] == status
 
 
+def test_a_role_that_one_has_not_is_as_one_that_is_not_there(cloud, pair):
+    cloud.make("role", name="secret", domain_id=cloud.make("domain", name="d")["id"])
+    told = [pair.trustor.post(TRUSTS, pair.body(roles=[{"name": name}]), ok=404)["error"]["message"] for name in ("secret", "nobody")]
+    assert told[0].replace("secret", "nobody") == told[1]
+
+
 def test_what_must_be_said(pair):
     for name in ("trustor_user_id", "trustee_user_id", "impersonation"):
         body = pair.body()
