@@ -54,6 +54,12 @@ IDENTITY = [
     cfg.StrOpt("password_regex", help="What the beginning of a password must match (Python's re); default: anything."),
     cfg.StrOpt("password_regex_description", help="What password_regex means, told to who gave another password."),
     cfg.BoolOpt("change_password_upon_first_use", default=False, help="A password that an administrator set must be changed before it is used."),
+    cfg.MultiStrOpt(
+        "trusted_dashboard",
+        default=[],
+        help="URL of a dashboard that browsers bring their token to after a log-in at an identity provider, letter for letter as it names "
+        "itself, e.g. https://cloud.example.org/dashboard/auth/websso/; may be repeated. Without any, browsers cannot log in so.",
+    ),
     cfg.StrOpt(
         "limit_model",
         default="flat",

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from common.auth import Actor
 from common.config import CONF
 from common.db import Database, Tx, lock_name
-from identity import manage_directory, manage_keys, manage_tokens
+from identity import manage_directory, manage_federation, manage_keys, manage_tokens
 from identity.models import DEFAULT_DOMAIN, Endpoint, Password, Project, Region, Role, Service, SigningKey, User
 from identity.service import crypt, endpoint, grant, keys, project, role, service, user
 from identity.service.grant import Place
@@ -124,6 +124,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rotate = mine.add_parser("rotate-keys", help="sign tokens with the next key")
     rotate.set_defaults(func=_rotate)
     manage_directory.add_command(mine, _database)
+    manage_federation.add_command(mine, _database)
     manage_keys.add_commands(mine, _database)
     manage_tokens.add_commands(mine, _database)
 

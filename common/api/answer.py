@@ -45,7 +45,8 @@ def send(rendered: Rendered, response: falcon.Response) -> None:
     """Fill the response."""
     response.status = falcon.code_to_http_status(rendered.status)
     for name, value in rendered.headers.items():
-        response.set_header(name, value)
+        # falcon has cookies appended, never set.
+        (response.append_header if name == "Set-Cookie" else response.set_header)(name, value)
     if rendered.stream is not None:
         response.stream = rendered.stream
         return

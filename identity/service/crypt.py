@@ -6,8 +6,10 @@ The keys are a file outside of the database, one a line: the first encrypts, all
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -36,6 +38,20 @@ def decrypt(stored: str) -> str:
         return _keys().decrypt(stored.encode()).decode()
     except InvalidToken:
         raise ServiceUnavailable(f"None of the keys in {path()} decrypts what is stored. Are they those of the other nodes?") from None
+
+
+def seal(purpose: str, values: Mapping[str, str]) -> str:
+    """`values` as ASCII that a stranger may keep: who does not hold the keys can neither read nor change them. Raises ServiceUnavailable."""
+    return encrypt(json.dumps([purpose, dict(values)]))
+
+
+def unseal(purpose: str, sealed: str, seconds: int) -> dict[str, str] | None:
+    """What `seal` was given for the same purpose at most `seconds` ago; None for anything else. Raises ServiceUnavailable without keys."""
+    try:
+        meant, values = json.loads(_keys().decrypt(sealed.encode(), ttl=seconds))
+    except (InvalidToken, ValueError, TypeError):
+        return None
+    return values if meant == purpose and isinstance(values, dict) else None
 
 
 def make_keys() -> bool:

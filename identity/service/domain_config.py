@@ -253,7 +253,8 @@ def _write(tx: Tx, domain_id: str, config: Config) -> None:
 
 def _where(model: Any, domain_id: str, group: str | None, option: str | None) -> list[Any]:
     narrower = [(model.group, group), (model.option, option)]
-    return [model.domain_id == domain_id, *(column == value for column, value in narrower if value is not None)]
+    # Secrets of other groups in the same table are not the domain's options.
+    return [model.domain_id == domain_id, model.group.in_(OPTIONS), *(column == value for column, value in narrower if value is not None)]
 
 
 def _clear(tx: Tx, domain_id: str, group: str | None, option: str | None) -> bool:

@@ -97,6 +97,9 @@ BODILESS = {
     "PUT /v3/projects/{project_id}/tags/{tag}", "GET /v3/OS-SIMPLE-CERT/ca", "GET /v3/OS-SIMPLE-CERT/certificates", "GET /v3/auth/tokens/OS-PKI/revoked",
     "POST /v3/OS-OAUTH1/request_token", "POST /v3/OS-OAUTH1/access_token", "GET /v3/OS-FEDERATION/saml2/metadata",
     "POST /v3/auth/OS-FEDERATION/saml2", "POST /v3/auth/OS-FEDERATION/saml2/ecp",
+    *(f"{method} /v3/auth/OS-FEDERATION/{path}" for method in ("GET", "POST")
+      for path in ("websso/{protocol_id}", "identity_providers/{idp_id}/protocols/{protocol_id}/websso")),
+    "GET /v3/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso/callback",
 }  # fmt: skip
 
 

@@ -1,9 +1,11 @@
-"""A real OpenID provider on 127.0.0.1: discovery, keys, and tokens by client credentials or by a person's password."""
+"""A real OpenID provider on 127.0.0.1: discovery, keys, and tokens by client credentials, by a person's password, or by a browser's code."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import secrets
 import threading
 import time
 from collections import Counter
@@ -12,17 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-DISCOVERY, KEYS, TOKEN = "/.well-known/openid-configuration", "/keys", "/token"
+DISCOVERY, KEYS, TOKEN, AUTHORIZE = "/.well-known/openid-configuration", "/keys", "/token", "/authorize"
 
 
 @dataclass
 class Provider:
-    """What the provider knows; `asked` counts its answers by path. `broken`: paths that answer 500; `gate`: what an answer of keys waits for."""
+    """What the provider knows; `asked` counts its answers by path. `broken`: paths that answer 500; `gate`: what an answer of keys waits for.
+
+    A browser is logged in as `person` at once, unless `refusal` is the error that it gets; `web`: clients that browsers come for, with their
+    secret (None: public); `id_claims`: what ID tokens say otherwise; `ways`: how a client may show its secret (None: not said).
+    """
 
     url: str
     audience: str = "cloud"
@@ -33,6 +39,13 @@ class Provider:
     broken: set[str] = field(default_factory=set)
     answers: dict[str, Any] = field(default_factory=dict)
     gate: threading.Event | None = None
+    person: str = "ann"
+    refusal: str | None = None
+    web: dict[str, str | None] = field(default_factory=lambda: {"web": None})
+    id_claims: dict[str, Any] = field(default_factory=dict)
+    ways: list[str] | None = None
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    shown: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rotate("one")
@@ -58,7 +71,9 @@ class Provider:
         if path == DISCOVERY:
             return {
                 "issuer": self.url, "jwks_uri": self.url + KEYS, "token_endpoint": self.url + TOKEN,
-                "grant_types_supported": ["client_credentials", "password"],
+                "authorization_endpoint": self.url + AUTHORIZE,
+                "grant_types_supported": ["client_credentials", "password", "authorization_code"],
+                **({"token_endpoint_auth_methods_supported": self.ways} if self.ways is not None else {}),
             }  # fmt: skip
         if path == KEYS:
             if self.gate is not None:
@@ -66,6 +81,31 @@ class Provider:
             key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
             return {"keys": [{**key, "kid": self.kid, "use": "sig", "alg": "RS256"}]}
         return None
+
+    def authorize(self, query: dict[str, str]) -> dict[str, Any] | None:
+        """Where a browser is sent; None for a request that no client of ours would make."""
+        needed = {"redirect_uri", "state", "nonce", "code_challenge"}
+        if query.get("client_id") not in self.web or not needed <= set(query) or "openid" not in query.get("scope", "").split():
+            return None
+        if (query.get("response_type"), query.get("code_challenge_method")) != ("code", "S256"):
+            return None
+        code = secrets.token_urlsafe()
+        self.codes[code] = query
+        said = {"error": self.refusal} if self.refusal else {"code": code}
+        return {"redirect": f"{query['redirect_uri']}?{urlencode({**said, 'state': query['state'], 'iss': self.url})}"}
+
+    def redeem(self, form: dict[str, str], client: tuple[str, str], way: str) -> dict[str, Any]:
+        """What a code is worth, once, to whom it was given."""
+        self.shown.append(way)
+        query = self.codes.pop(form.get("code", ""), {})
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=").decode()
+        asked = {"client_id": client[0], "redirect_uri": form.get("redirect_uri"), "code_challenge": challenge}
+        if (self.web.get(client[0]) or "") != client[1]:
+            return {"status": 401, "error": "invalid_client"}
+        if not asked.items() <= query.items():
+            return {"status": 400, "error": "invalid_grant"}
+        claims = {"aud": client[0], "nonce": query["nonce"], **self.id_claims}
+        return {"access_token": "opaque", "token_type": "Bearer", "id_token": self.token(self.person, **claims)}
 
     def grant(self, form: dict[str, str], client: tuple[str, str]) -> dict[str, Any] | None:
         """What the token endpoint answers; None for wrong credentials."""
@@ -84,6 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.provider.asked[self.path] += 1
+        if self.path.startswith(AUTHORIZE + "?"):
+            self._send(self.provider.authorize(dict(parse_qsl(urlsplit(self.path).query))), 400)
+            return
         self._send(None if self.path in self.provider.broken else self.provider.answer(self.path), 500)
 
     def do_POST(self) -> None:
@@ -91,12 +134,21 @@ class _Handler(BaseHTTPRequestHandler):
         form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
         kind, _, given = (self.headers.get("Authorization") or "").partition(" ")
         name, _, secret = base64.b64decode(given).decode().partition(":") if kind == "Basic" else (form.get("client_id", ""), "", "")
+        if self.path in self.provider.broken:
+            self._send(None, 500)
+            return
+        if form.get("grant_type") == "authorization_code":
+            client = (unquote_plus(name), unquote_plus(secret) if kind == "Basic" else form.get("client_secret", ""))
+            answer = self.provider.redeem(form, client, kind or ("post" if "client_secret" in form else "none"))
+            self._send(answer, 500)
+            return
         self._send(self.provider.grant(form, (name, secret)), 401)
 
     def _send(self, body: Any, otherwise: int) -> None:
         data = json.dumps(body if body is not None else {"error": "no"}).encode()
         location = body.get("redirect") if isinstance(body, dict) else None
-        self.send_response(302 if location else 200 if body is not None else otherwise)
+        status = body.get("status", 200) if isinstance(body, dict) else 200
+        self.send_response(302 if location else status if body is not None else otherwise)
         if location:
             self.send_header("Location", location)
         self.send_header("Content-Type", "application/json")

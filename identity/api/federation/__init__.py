@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from identity.api.federation import auth, identity_provider, mapping, protocol, service_provider
+from identity.api.federation import auth, identity_provider, mapping, protocol, service_provider, websso
 
-MODULES = [auth, identity_provider, protocol, mapping, service_provider]
+MODULES = [auth, identity_provider, protocol, mapping, service_provider, websso]

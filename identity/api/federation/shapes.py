@@ -56,8 +56,10 @@ UPDATE_MAPPING = CREATE_MAPPING
 
 _REMOTE_IDS: Shape = {"type": ["array", "null"], "items": _WORD, "uniqueItems": True, "maxItems": 1000}
 _AUDIENCES: Shape = {"type": ["array", "null"], "items": _WORD, "maxItems": 100}
+# `*` is what audiences say for anybody.
+_CLIENT_ID: Shape = {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$", "not": {"const": "*"}}
 PROVIDER = {
-    "enabled": BOOLEAN, "description": LONG_TEXT, "remote_ids": _REMOTE_IDS, "audiences": _AUDIENCES,
+    "enabled": BOOLEAN, "description": LONG_TEXT, "remote_ids": _REMOTE_IDS, "audiences": _AUDIENCES, "client_id": _CLIENT_ID,
     "authorization_ttl": {"type": ["integer", "null"], "minimum": 0, "maximum": 2**31 - 1},
 }  # fmt: skip
 CREATE_IDENTITY_PROVIDER = wrapped("identity_provider", obj({**PROVIDER, "domain_id": OPTIONAL_ID}))
@@ -83,7 +85,8 @@ def _shown(properties: dict[str, Any], *links: str, optional: tuple[str, ...] = 
 
 
 _SHOWN_PROVIDER = _shown(
-    {**PROVIDER, "domain_id": ID, "remote_ids": array(_WORD), "audiences": array(_WORD)}, "self", "protocols", optional=("audiences",),
+    {**PROVIDER, "domain_id": ID, "remote_ids": array(_WORD), "audiences": array(_WORD)}, "self", "protocols",
+    optional=("audiences", "client_id"),
 )  # fmt: skip
 _SHOWN_PROTOCOL = _shown(
     {**PROTOCOL, "idp_id": _MAPPING_ID}, "self", "identity_provider", optional=("idp_id", "remote_id_attribute"),

@@ -21,7 +21,7 @@ LONGEST = 16384
 LEEWAY_SECONDS = 10
 ANY_AUDIENCE = "*"
 HEADER = re.compile(r"Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE)
-REFUSED = "The access token does not hold"
+REFUSED = "The identity provider's token does not hold"
 WHY = {
     ExpiredSignatureError: "it has expired", ImmatureSignatureError: "it is not yet valid",
     InvalidAudienceError: "it was issued for another audience",

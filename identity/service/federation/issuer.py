@@ -1,4 +1,4 @@
-"""The public keys of an OpenID provider, as its own discovery document names them, kept by this process.
+"""The public keys and the endpoints of an OpenID provider, as its own discovery document names them, kept by this process.
 
 Whoever sends access tokens may make us look for keys, but not often, and not with many threads: an issuer is asked at most once in
 `PAUSE` seconds, and of this process's threads only `SLOTS` at a time ask or wait for it. No caller holds a transaction.
@@ -41,15 +41,25 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 @dataclass(frozen=True, slots=True)
-class _Keys:
+class Endpoints:
+    """Where people log in and codes become tokens; empty where the provider names none. posted: it knows a client's secret in a form alone."""
+
+    authorization: str = ""
+    token: str = ""
+    posted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
     """What the last answer said. at: seconds of CLOCK_BOOTTIME."""
 
     at: float = float("-inf")
-    all: tuple[PyJWK, ...] = ()
+    keys: tuple[PyJWK, ...] = ()
+    endpoints: Endpoints = Endpoints()
 
     def find(self, kid: str | None, key_type: str) -> PyJWK | None:
         """The key called `kid`; without a name the only one of its type."""
-        found = [key for key in self.all if key.key_type == key_type and kid in (None, key.key_id)]
+        found = [key for key in self.keys if key.key_type == key_type and kid in (None, key.key_id)]
         return found[0] if len(found) == 1 or (found and kid is not None) else None
 
 
@@ -57,21 +67,32 @@ class Issuer:
     """One OpenID provider. url: its issuer identifier, https, or http on this machine itself."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._keys, self._next, self._lock = url, _Keys(), float("-inf"), threading.Lock()
+        self._url, self._known, self._next, self._lock = url, _Known(), float("-inf"), threading.Lock()
 
     def key(self, kid: str | None, key_type: str) -> PyJWK | None:
         """The key that a token names; None if the issuer has no such. key_type: RSA, EC or OKP.
 
         Raises ServiceUnavailable while the issuer's keys are not known at all or are asked for by others, Forbidden for a URL that is not asked.
         """
-        found = self._keys.find(kid, key_type)
-        age = boottime() - self._keys.at
+        found = self._known.find(kid, key_type)
+        age = boottime() - self._known.at
         if found is None or age > FRESH:
             self._look(needed=found is None or age > STALE)
-            found = self._keys.find(kid, key_type)
-        if boottime() - self._keys.at > STALE:
-            raise _away(f"The keys of the identity provider {self._url} could not be read.", PAUSE)
+            found = self._known.find(kid, key_type)
+        self._must_be_known()
         return found
+
+    def endpoints(self) -> Endpoints:
+        """Where its log-in is. Raises as `key`."""
+        age = boottime() - self._known.at
+        if age > FRESH:
+            self._look(needed=age > STALE)
+        self._must_be_known()
+        return self._known.endpoints
+
+    def _must_be_known(self) -> None:
+        if boottime() - self._known.at > STALE:
+            raise away(f"The keys of the identity provider {self._url} could not be read.", PAUSE)
 
     def _look(self, *, needed: bool) -> None:
         """Ask the issuer again, if it is time; a key that is there and merely old waits for nobody."""
@@ -79,7 +100,7 @@ class Issuer:
             return
         if not SLOTS.acquire(blocking=False):
             if needed:
-                raise _away("Too many log-ins wait for the keys of identity providers.", 1)
+                raise away("Too many log-ins wait for the keys of identity providers.", 1)
             return
         try:
             if self._lock.acquire(blocking=needed):
@@ -94,14 +115,15 @@ class Issuer:
         if boottime() < self._next:
             return
         try:
-            self._keys = _Keys(boottime(), fetch_keys(self._url))
+            self._known = _Known(boottime(), *fetch(self._url))
         except (OSError, ValueError, RecursionError, HTTPException, PyJWTError) as error:
             LOG.warning("the keys of the identity provider %s could not be read: %s", self._url, error)
         finally:
             self._next = boottime() + PAUSE
 
 
-def _away(message: str, seconds: float) -> ServiceUnavailable:
+def away(message: str, seconds: float) -> ServiceUnavailable:
+    """What to raise while a provider does not answer."""
     return ServiceUnavailable(message, headers={"Retry-After": str(int(seconds))})
 
 
@@ -111,30 +133,62 @@ def issuer_of(url: str) -> Issuer:
     return Issuer(url)
 
 
-def fetch_keys(url: str) -> tuple[PyJWK, ...]:
-    """The signing keys of the issuer `url`, in two requests of together `SECONDS`. Raises OSError, ValueError, PyJWTError, Forbidden."""
+def fetch(url: str) -> tuple[tuple[PyJWK, ...], Endpoints]:
+    """The signing keys and the endpoints of the issuer `url`, in two requests of together `SECONDS`.
+
+    Raises OSError, ValueError, PyJWTError, Forbidden.
+    """
     deadline = Deadline(SECONDS)
     document = _get(url.rstrip("/") + DISCOVERY, deadline)
     if document.get("issuer") != url:
         raise ValueError(f"its discovery document names the issuer {str(document.get('issuer'))[:200]!r}")
     keys = _get(str(document.get("jwks_uri")), deadline).get("keys")
     found = PyJWKSet([key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []).keys
-    return tuple(key for key in found if key.public_key_use in ("sig", None))
+    return tuple(key for key in found if key.public_key_use in ("sig", None)), _endpoints(document)
+
+
+def _endpoints(document: Mapping[str, Any]) -> Endpoints:
+    """Without a word about how a client shows its secret, it is by Basic (OpenID Connect Discovery 1.0, section 3)."""
+    named = (document.get("authorization_endpoint"), document.get("token_endpoint"))
+    authorization, token = (url if isinstance(url, str) else "" for url in named)
+    ways = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+    return Endpoints(authorization, token, posted=isinstance(ways, list) and "client_secret_basic" not in ways)
+
+
+def post(url: str, form: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+    """What `url` answers to a form within `SECONDS`: its status, and the JSON object. Raises OSError, ValueError, HTTPException, Forbidden."""
+    here = must_be_safe(url)
+    sent = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded", **headers}
+    asked = urllib.request.Request(url, form.encode(), sent, method="POST")  # noqa: S310 - the scheme was looked at
+    deadline = Deadline(SECONDS)
+    try:
+        with _opener(here=here).open(asked, timeout=SECONDS) as answer:
+            return answer.status, _object(_body(answer, deadline))
+    except HTTPError as error:
+        with error:
+            return error.code, _object(_body(error, deadline)) if error.code < 500 else {}
+
+
+def _opener(*, here: bool) -> urllib.request.OpenerDirector:
+    """An environment's proxy is for what is elsewhere."""
+    return urllib.request.build_opener(_NoRedirect(), *([urllib.request.ProxyHandler({})] if here else []))
+
+
+def _object(data: bytes) -> Mapping[str, Any]:
+    found = json.loads(data)
+    return found if isinstance(found, dict) else {}
 
 
 def _get(url: str, deadline: Deadline) -> Mapping[str, Any]:
     """The JSON object at `url`."""
     here = must_be_safe(url)
-    # An environment's proxy is for what is elsewhere.
-    opener = urllib.request.build_opener(_NoRedirect(), *([urllib.request.ProxyHandler({})] if here else []))
     asked = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - the scheme was looked at
     try:
-        with opener.open(asked, timeout=max(deadline.left(), 0.01)) as answer:
-            found = json.loads(_body(answer, deadline))
+        with _opener(here=here).open(asked, timeout=max(deadline.left(), 0.01)) as answer:
+            return _object(_body(answer, deadline))
     except HTTPError as error:
         error.close()
         raise ValueError(f"{url} answers {error.code}") from None
-    return found if isinstance(found, dict) else {}
 
 
 def _body(answer: Any, deadline: Deadline) -> bytes:

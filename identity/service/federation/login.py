@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import select
 
@@ -28,7 +28,7 @@ class Run(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What a log-in needs to know of the provider, read before the access token is looked at."""
 
     provider: IdentityProvider
@@ -48,17 +48,23 @@ def identify(db: Database, provider_id: str, protocol_id: str, authorization: st
     NotFound (provider, protocol, or what a rule names), BadRequest, ServiceUnavailable. Waits for the network with no transaction open.
     """
     raw = bearer.token_of(authorization)
-    asked = db.run(lambda tx: _asked(tx, provider_id, protocol_id))
-    said = assertion(bearer.verify(raw, asked.provider.remote_ids, asked.audiences))
+    asked = db.run(lambda tx: asked_of(tx, provider_id, protocol_id))
+    return arrive(asked, bearer.verify(raw, asked.provider.remote_ids, asked.audiences), run or db.run)
+
+
+def arrive(asked: Asked, claims: Mapping[str, Any], run: Run) -> Who:
+    """Who is here of whom the provider says `claims`, which were verified. run: how the one writing transaction is run. Raises as `identify`."""
+    said = assertion(claims)
     _must_be_its(asked, said)
     mapped = rules.evaluate(asked.mapping.rules, said, asked.mapping.schema_version)
-    user_id, epoch = (run or db.run)(lambda tx: shadow.provide(tx, provider_id, protocol_id, mapped))
+    provider_id, protocol_id = asked.provider.id, asked.protocol.id
+    user_id, epoch = run(lambda tx: shadow.provide(tx, provider_id, protocol_id, mapped))
     federation = (provider_id, protocol_id) if mapped.user.type != "local" else None
     return Who(user_id, epoch, (protocol_id,), federation=federation)
 
 
-def _asked(tx: Tx, provider_id: str, protocol_id: str) -> _Asked:
-    """One query where all is well."""
+def asked_of(tx: Tx, provider_id: str, protocol_id: str) -> Asked:
+    """One query where all is well. Raises NotFound, Forbidden."""
     found = tx.execute(
         select(IdentityProvider, FederationProtocol, FederationMapping)
         .join(FederationProtocol, FederationProtocol.identity_provider_id == IdentityProvider.id)
@@ -69,7 +75,7 @@ def _asked(tx: Tx, provider_id: str, protocol_id: str) -> _Asked:
         must_be_enabled(get_provider(tx, provider_id))
         get_protocol(tx, provider_id, protocol_id)
     assert found is not None
-    return _Asked(*found)
+    return Asked(*found)
 
 
 def must_be_enabled(provider: IdentityProvider) -> None:
@@ -78,7 +84,7 @@ def must_be_enabled(provider: IdentityProvider) -> None:
         raise Forbidden(f"Identity Provider {provider.id} is disabled.")
 
 
-def _must_be_its(asked: _Asked, said: Assertion) -> None:
+def _must_be_its(asked: Asked, said: Assertion) -> None:
     """The attribute that the protocol names must be one of the provider's remote ids, as in Keystone."""
     name = asked.protocol.remote_id_attribute
     if not name:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from common.db import Tx
 from common.errors import BadRequest, Conflict
-from identity.models import FederatedUser, FederationMapping, FederationProtocol, IdentityProvider, RemoteId, User, new_id
+from identity.models import DomainSecret, FederatedUser, FederationMapping, FederationProtocol, IdentityProvider, RemoteId, User, new_id
+from identity.service import crypt
 from identity.service.project import create_domain, get_domain
 from identity.service.rows import Values, assign, filtered, find, flush, missing, store
 
 COLUMNS = ("enabled", "description", "authorization_ttl")
 KNOWN = (*COLUMNS, "id", "domain_id", "remote_ids", "links")
 FILTERS = {"id": IdentityProvider.id, "enabled": IdentityProvider.enabled}
+SECRET_GROUP = "openid"
 PROTOCOL_COLUMNS = ("mapping_id", "remote_id_attribute")
 # A token names the protocol as its method: none may pass for one that looks at a secret of the user's here.
 METHODS = frozenset({"password", "token", "totp", "application_credential", "oauth1"})
@@ -87,10 +89,31 @@ def update_provider(tx: Tx, provider_id: str, values: Values) -> IdentityProvide
     return row
 
 
+def client_secret(provider: IdentityProvider) -> tuple[str, str, str]:
+    """The key of the row of DomainSecret that has the secret of our client there."""
+    return provider.domain_id, SECRET_GROUP, f"client_secret:{provider.id}"
+
+
+def set_client_secret(tx: Tx, provider_id: str, secret: str) -> None:
+    """Keep the secret of our client at the provider, encrypted; an empty one goes. Raises NotFound."""
+    row = get_provider(tx, provider_id, lock=True)
+    if secret:
+        domain_id, group, option = client_secret(row)
+        tx.merge(DomainSecret(domain_id=domain_id, group=group, option=option, value=crypt.encrypt(secret)))
+    else:
+        _forget_client_secret(tx, row)
+    tx.flush()
+
+
+def _forget_client_secret(tx: Tx, row: IdentityProvider) -> None:
+    tx.execute(delete(DomainSecret).where(tuple_(DomainSecret.domain_id, DomainSecret.group, DomainSecret.option) == client_secret(row)))
+
+
 def delete_provider(tx: Tx, provider_id: str) -> None:
     """Delete an identity provider with its protocols, which ends the tokens of its users; they, and their domain, stay."""
     row = get_provider(tx, provider_id, lock=True)
     _end_tokens(tx, FederatedUser.identity_provider_id == provider_id)
+    _forget_client_secret(tx, row)
     tx.delete(row)
     tx.flush()
 

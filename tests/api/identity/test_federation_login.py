@@ -367,10 +367,3 @@ def test_saml_says_that_it_is_not_there(cloud):
     for path in ("/v3/auth/OS-FEDERATION/saml2", "/v3/auth/OS-FEDERATION/saml2/ecp"):
         assert "SAML" in cloud.nobody("POST", path, {"auth": {}}, ok=404).json["error"]["message"]
     assert "SAML" in cloud.nobody("GET", f"{ROOT}/saml2/metadata", ok=404).json["error"]["message"]
-
-
-@pytest.mark.parametrize("path", [
-    "/v3/auth/OS-FEDERATION/websso/openid", "/v3/auth/OS-FEDERATION/identity_providers/acme/protocols/openid/websso",
-])  # fmt: skip
-def test_there_is_no_log_in_by_browser(cloud, path):
-    cloud.nobody.get(path, ok=404)
