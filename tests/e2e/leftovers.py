@@ -13,7 +13,17 @@ TABLES = {
     "image": ("image",),
     "compute": ("server", "allocation", "keypair", "question"),
     "common": ("job",),
-}
+    "identity": (
+        "project", "project_tag", "user", "group", "group_member", "role", "implied_role", "assignment", "credential", "application_credential",
+        "access_rule", "trust", "consumer", "request_token", "access_token", "region", "service", "endpoint", "endpoint_group",
+        "project_endpoint", "project_endpoint_group", "policy", "policy_association", "registered_limit", "limit", "identity_provider",
+        "mapping", "federation_protocol", "service_provider", "federated_user", "domain_config", "domain_secret",
+    ),
+}  # fmt: skip
+KEY = """
+SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indisprimary AND i.indrelid = '{schema}."{table}"'::regclass
+"""
 
 
 def libvirt() -> set[str]:
@@ -69,14 +79,9 @@ def rows() -> set[str]:
     for schema, tables in TABLES.items():
         for table in tables:
             if sql(f"SELECT to_regclass('{schema}.{table}') IS NOT NULL")[0][0] == "t":
-                columns = {
-                    row[0]
-                    for row in sql(
-                        f"SELECT column_name FROM information_schema.columns WHERE table_schema='{schema}' AND table_name='{table}'"
-                    )
-                }
-                key = "id" if "id" in columns else "server_id" if "server_id" in columns else "name"
-                found |= {f"{schema}.{table} {row[0]}" for row in sql(f'SELECT "{key}" FROM {schema}."{table}"')}
+                columns = [row[0] for row in sql(KEY.format(schema=schema, table=table))]
+                key = ", ".join(f'"{column}"' for column in columns)
+                found |= {f"{schema}.{table} {' '.join(row)}" for row in sql(f'SELECT {key} FROM {schema}."{table}"')}
     return found
 
 

@@ -9,7 +9,8 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from pyroute2 import netns
 
 DISCOVERY, KEYS, TOKEN, AUTHORIZE = "/.well-known/openid-configuration", "/keys", "/token", "/authorize"
 
@@ -161,17 +163,33 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running() -> Iterator[Provider]:
-    """A provider on a port of its own."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {}))
-    server.daemon_threads = True
-    provider = Provider(f"http://127.0.0.1:{server.server_address[1]}")
-    server.RequestHandlerClass.provider = provider  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
+def running(namespace: str | None = None) -> Iterator[Provider]:
+    """A provider on a port of its own; `namespace`: another network namespace whose 127.0.0.1 has it as well."""
+    handler = type("Handler", (_Handler,), {})
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler)]
+    port = servers[0].server_address[1]
+    provider = handler.provider = Provider(f"http://127.0.0.1:{port}")  # type: ignore[attr-defined]
+    if namespace is not None:
+        servers.append(_inside(namespace, lambda: ThreadingHTTPServer(("127.0.0.1", port), handler)))
+    threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True) for server in servers]
+    for server, thread in zip(servers, threads, strict=True):
+        server.daemon_threads = True
+        thread.start()
     try:
         yield provider
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+        for server, thread in zip(servers, threads, strict=True):
+            server.shutdown()
+            server.server_close()
+            thread.join(10)
+
+
+def _inside(namespace: str, make: Callable[[], ThreadingHTTPServer]) -> ThreadingHTTPServer:
+    """What `make` gives in a network namespace: a thread goes there and ends, its socket stays."""
+
+    def work() -> ThreadingHTTPServer:
+        netns.setns(namespace)
+        return make()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
