@@ -217,7 +217,7 @@ def test_who_is_gone_is_disabled_and_his_tokens_end(corp, look):
         assert manage_directory.sync(corp.cloud.db) == 0
     token("GET", "/v3/auth/projects", ok=401)
     corp.memory.entries[ANN] = entry
-    corp.cloud.nobody("POST", "/v3/auth/tokens", by_token(token.token), ok=401)
+    corp.cloud.nobody("POST", "/v3/auth/tokens", by_token(token.token), ok=404)
     assert corp.login("ann", scope={"project": {"id": project["id"]}}).json["token"]["user"]["id"] == id
     token("GET", "/v3/auth/projects", ok=401)
 
