@@ -47,13 +47,17 @@ IDENTITY = [
     cfg.StrOpt("credential_key_file", help="Keys that encrypt credentials, the same on all nodes; default: credential-keys in state_path."),
     cfg.IntOpt("lockout_failure_attempts", min=1, help="Wrong passwords in a row after which a user is locked; by default none is."),
     cfg.IntOpt("lockout_duration", default=1800, min=1, help="Seconds that a locked user stays so."),
-    cfg.IntOpt("disable_user_account_days_inactive", min=1, help="Days without a log-in after which a user is disabled; by default none is."),
+    cfg.IntOpt(
+        "disable_user_account_days_inactive", min=1, help="Days without a log-in after which a user is disabled; by default none is."
+    ),
     cfg.IntOpt("password_expires_days", min=1, help="Days after which a password must be changed; by default never."),
     cfg.IntOpt("unique_last_password_count", default=0, min=0, help="Passwords of a user that a new one must differ from; 0 is none."),
     cfg.IntOpt("minimum_password_age", default=0, min=0, help="Days before a user may change the password again."),
     cfg.StrOpt("password_regex", help="What the beginning of a password must match (Python's re); default: anything."),
     cfg.StrOpt("password_regex_description", help="What password_regex means, told to who gave another password."),
-    cfg.BoolOpt("change_password_upon_first_use", default=False, help="A password that an administrator set must be changed before it is used."),
+    cfg.BoolOpt(
+        "change_password_upon_first_use", default=False, help="A password that an administrator set must be changed before it is used."
+    ),
     cfg.MultiStrOpt(
         "trusted_dashboard",
         default=[],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.api.shapes import BOOLEAN, ID, LONG_TEXT, NAME, NO_NUL, OPTIONAL_TEXT, TEXT, Shape, array, obj, wrapped
+from identity.api.shapes.user import FEDERATED
 
 SHORT_NAME: Shape = {**NAME, "maxLength": 64}
 OPTIONAL_ID: Shape = {"type": ["string", "null"], "maxLength": 64, "pattern": r"^[a-zA-Z0-9-]*$"}
@@ -28,7 +29,7 @@ USER_OPTIONS = obj({
 })  # fmt: skip
 USER = {
     "name": NAME, "domain_id": ID, "enabled": BOOLEAN, "password": OPTIONAL_PASSWORD, "default_project_id": OPTIONAL_ID,
-    "description": LONG_TEXT, "email": OPTIONAL_TEXT, "options": USER_OPTIONS,
+    "description": LONG_TEXT, "email": OPTIONAL_TEXT, "options": USER_OPTIONS, "federated": FEDERATED,
 }  # fmt: skip
 
 _DOMAIN_REF = obj({"id": TEXT, "name": TEXT}, extra=True)

@@ -7,10 +7,12 @@ from typing import Any
 from common.api.operation import operation
 from common.api.request import Request
 from common.config import CONF
+from common.db import Tx
 from identity.api import bodies, views
 from identity.api.shapes import user as shapes
 from identity.models import User
 from identity.service import directory, look, password, security, user
+from identity.service.federation import links
 
 Body = dict[str, Any]
 
@@ -24,17 +26,27 @@ def _hash(request: Request) -> str | None:
     return password.hashed((request.source, request.actor.user_id), secret)
 
 
+def _linked(tx: Tx, row: User) -> tuple[User, list[Body]]:
+    """A user, and whom providers call so."""
+    return row, links.of_user(tx, row.id)
+
+
+def _shown(request: Request, found: tuple[User, list[Body]]) -> Body:
+    row, federated = found
+    return {"user": {**views.user(request, row), **({"federated": federated} if federated else {})}}
+
+
 @operation("POST", "/v3/users", action="identity:create_user", status=201, body=bodies.body("user", bodies.USER, "name"), answer=shapes.USER)  # fmt: skip
 def create_user(request: Request) -> Body:
     """Create a user."""
     secret = _hash(request)
-    return {"user": views.user(request, request.run(lambda tx: user.create_user(tx, request.actor, request.body["user"], secret)))}
+    return _shown(request, request.run(lambda tx: _linked(tx, user.create_user(tx, request.actor, request.body["user"], secret))))
 
 
 @operation("GET", "/v3/users", action="identity:list_users", query=shapes.USERS_QUERY, answer=shapes.USERS)
 def list_users(request: Request) -> Body:
     """List users."""
-    wanted = views.filters(request, "name", "domain_id", flags=("enabled",))
+    wanted = views.filters(request, "name", "domain_id", *links.FILTERS, flags=("enabled",))
     if "marker" not in request.query:
         look.see_users(request.service.db, (request.source, request.actor.user_id), request.actor, wanted)
     return views.listing(
@@ -49,16 +61,17 @@ def get_user(request: Request) -> Body:
     if user_id != actor.user_id:
         request.must("identity:get_user")
     look.see_user(request.service.db, (request.source, actor.user_id), actor, user_id)
-    return {"user": views.user(request, request.read(lambda tx: user.get_user(tx, actor, user_id)))}
+    return _shown(request, request.read(lambda tx: _linked(tx, user.get_user(tx, actor, user_id))))
 
 
 @operation("PATCH", "/v3/users/{user_id}", action="identity:update_user", body=bodies.body("user", bodies.USER), answer=shapes.USER)
 def update_user(request: Request) -> Body:
     """Change a user."""
     secret = _hash(request)
-    row = request.run(lambda tx: user.update_user(tx, request.actor, request.path["user_id"], request.body["user"], secret))
+    user_id, values = request.path["user_id"], request.body["user"]
+    found = request.run(lambda tx: _linked(tx, user.update_user(tx, request.actor, user_id, values, secret)))
     request.service.authenticate.forget()
-    return {"user": views.user(request, row)}
+    return _shown(request, found)
 
 
 @operation("DELETE", "/v3/users/{user_id}", action="identity:delete_user", status=204)

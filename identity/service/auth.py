@@ -100,7 +100,7 @@ def issue_for(db: Database, who: Who, scope: Any, ttl: int) -> Issued:
     issued_at, expires_at = lifetime(ttl, who.expires_at, who.parent.expires_at if who.parent else None, _end(found))
     token = Token(
         found.user_id, found.scope, methods, audit_ids(who.parent), issued_at, expires_at, *found.epochs,
-        delegation=delegation, federation=who.federation,
+        delegation=delegation, federation=who.federation if found.user_id == who.user_id else None,
     )  # fmt: skip
     return Issued(encode(token, ring_of(db)), token, found)
 
@@ -123,6 +123,7 @@ def _take_up(db: Database, who: Who, found: Standing, delegation: Delegation) ->
     facts = found.delegation or {}
     if not facts.get("live"):
         raise Unauthorized
+    ring_of(db).signer()  # without one there is no token, and a use of a trust must not be taken for nothing
     if delegation.kind != "trust":
         if found.user_id != who.user_id:
             raise Unauthorized
@@ -148,10 +149,12 @@ def _scope(db: Database, who: Who, scope: Any) -> tuple[Standing | None, Delegat
         if scope is not None:
             raise Unauthorized(f"What stands on {who.delegation.kind} cannot request a scope.")
         return standing.delegated(db, who.delegation), who.delegation
+    if isinstance(scope, Mapping):
+        _must_be_one(scope)
     if isinstance(scope, Mapping) and TRUST in scope:
         delegation = Delegation("trust", scope[TRUST]["id"])
         found = standing.delegated(db, delegation)
-        if found is None or (who.parent is not None and who.parent.delegation is not None):
+        if found is None:
             raise Forbidden(f"Could not find trust: {delegation.id}.")
         return found, delegation
     return _own_scope(db, who, scope), None
@@ -170,14 +173,17 @@ def _own_scope(db: Database, who: Who, scope: Any) -> Standing | None:
     return unscoped or standing.ask(db, "none", "none", {"user_id": who.user_id})
 
 
-def scope_query(scope: Any) -> tuple[str, str, dict[str, Any]]:
-    """(kind, how its row is found, the values for that), for `standing.ask`. Raises BadRequest."""
-    if scope == "unscoped" or "unscoped" in scope:
-        return "none", "none", {}
+def _must_be_one(scope: Mapping[str, Any]) -> None:
     if len(scope) != 1:
         raise BadRequest(
             "Invalid input for field/attribute scope: it must name exactly one of project, domain, system, unscoped, OS-TRUST:trust."
         )
+
+
+def scope_query(scope: Any) -> tuple[str, str, dict[str, Any]]:
+    """(kind, how its row is found, the values for that), for `standing.ask`. Raises BadRequest."""
+    if scope == "unscoped" or "unscoped" in scope:
+        return "none", "none", {}
     kind, given = next(iter(scope.items()))
     if kind == "system":
         if given.get("all") is not True:

@@ -15,12 +15,13 @@ from common.db import Database, Tx
 from common.errors import BadRequest, Unauthorized
 from identity.models import GroupMember, Project, User
 from identity.service import directory, password, security
+from identity.service.federation import links
 from identity.service.project import domain_for
 from identity.service.rows import Values, assign, find, flush, listed, own_domain, same_id, store
 from identity.service.standing import query
 
 COLUMNS = ("name", "enabled", "default_project_id")
-KNOWN = (*COLUMNS, "id", "domain_id", "password", "original_password", "password_expires_at", "options", "links")
+KNOWN = (*COLUMNS, "id", "domain_id", "password", "original_password", "password_expires_at", "options", "links", "federated")
 COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge, "eq": operator.eq, "neq": operator.ne,
 }  # fmt: skip
@@ -115,6 +116,8 @@ def create_user(tx: Tx, actor: Actor, values: Values, password_hash: str | None)
     if password_hash is not None:
         security.put_password(tx, user, password_hash, own=False)
     flush(tx, "user", user.name)
+    if values.get("federated"):
+        links.replace(tx, user, values["federated"], own_domain(actor))
     return user
 
 
@@ -133,7 +136,9 @@ def get_user(tx: Tx, actor: Actor, user_id: str) -> User:
 
 def list_users(actor: Actor, filters: Values, expiring: Iterable[str] = ()) -> Select[Any]:
     """The users that the actor sees. expiring: `operator:moment` of the end of their passwords, such as `lt:2026-01-31T00:00:00Z`. Raises BadRequest."""
-    return listed(User, actor, filters, FILTERS).where(*map(_expiring, expiring))
+    linked = {name: value for name, value in filters.items() if name in links.FILTERS}
+    statement = listed(User, actor, filters, FILTERS).where(*map(_expiring, expiring))
+    return statement.where(User.id.in_(links.users(linked))) if linked else statement
 
 
 def _expiring(told: str) -> ColumnElement[bool]:
@@ -166,6 +171,8 @@ def update_user(tx: Tx, actor: Actor, user_id: str, values: Values, password_has
     if password_hash is not None or (was_enabled and not user.enabled):
         user.epoch += 1
     flush(tx, "user", user.name)
+    if "federated" in values:
+        links.replace(tx, user, values["federated"], own_domain(actor))
     return user
 
 

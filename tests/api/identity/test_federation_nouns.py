@@ -255,3 +255,33 @@ def test_who_is_no_admin_sees_and_changes_nothing(cloud):
     reader = cloud.login("ann", "pw-ann", {"system": {"all": True}})
     assert reader.get(f"{ROOT}/mappings")["mappings"]
     reader.delete(f"{ROOT}/mappings/m", ok=403)
+
+
+def test_a_user_is_made_for_somebody_whom_a_provider_will_vouch_for(cloud):
+    domain, other = cloud.make("domain", name="acme"), cloud.make("domain", name="beta")
+    for provider, home in (("acme", domain), ("beta", other)):
+        cloud.admin.put(f"{ROOT}/identity_providers/{provider}", {"identity_provider": {"domain_id": home["id"]}}, ok=201)
+    rules = [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "OIDC-sub"}]}]
+    cloud.admin.put(f"{ROOT}/mappings/m", {"mapping": {"rules": rules}}, ok=201)
+    for provider in ("acme", "beta"):
+        cloud.admin.put(f"{ROOT}/identity_providers/{provider}/protocols/openid", {"protocol": {"mapping_id": "m"}}, ok=201)
+
+    def federated(idp, unique="ann"):
+        return [{"idp_id": idp, "protocols": [{"protocol_id": "openid", "unique_id": unique}]}]
+
+    ann = cloud.make("user", name="ann", domain_id=domain["id"], federated=federated("acme"))
+    bob = cloud.make("user", name="bob", domain_id=domain["id"])
+    assert ann["federated"] == cloud.admin.get(f"/v3/users/{ann['id']}")["user"]["federated"] == federated("acme")
+    assert "federated" not in bob
+    for query in ("idp_id=acme", "unique_id=ann", "protocol_id=openid", "idp_id=acme&protocol_id=openid&unique_id=ann"):
+        assert [user["id"] for user in cloud.admin.get(f"/v3/users?{query}")["users"]] == [ann["id"]]
+    assert cloud.admin.get("/v3/users?idp_id=beta")["users"] == []
+    cloud.admin.patch(f"/v3/users/{bob['id']}", {"user": {"federated": federated("acme")}}, ok=409)
+    cloud.admin.patch(f"/v3/users/{bob['id']}", {"user": {"federated": federated("none")}}, ok=400)
+    cloud.admin.patch(f"/v3/users/{ann['id']}", {"user": {"federated": federated("acme", "anna")}}, ok=200)
+    assert cloud.admin.get("/v3/users?unique_id=ann")["users"] == []
+    manager = cloud.make("user", name="boss", password="pw", domain_id=domain["id"])
+    cloud.grant("manager", user=manager["id"], domain=domain["id"])
+    boss = cloud.login("boss", "pw", {"domain": {"id": domain["id"]}}, domain=domain["id"])
+    boss.patch(f"/v3/users/{bob['id']}", {"user": {"federated": federated("acme")}}, ok=200)
+    boss.patch(f"/v3/users/{bob['id']}", {"user": {"federated": federated("beta")}}, ok=400)
