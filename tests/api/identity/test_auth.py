@@ -82,12 +82,15 @@ def test_the_default_project_is_the_scope_where_none_is_asked(cloud):
     by_password("admin", ADMIN_PASSWORD, {"project": {"id": "none"}}),
     by_password("admin", ADMIN_PASSWORD, {"project": {"id": "default"}}),
     by_password("admin", ADMIN_PASSWORD, {"domain": {"id": "default"}}),
-    by_token("none"),
-    by_token("a.b.c"),
 ])  # fmt: skip
 def test_whatever_is_wrong_the_answer_is_the_same(cloud, body):
     error = cloud.nobody.post(TOKENS, body, ok=401)["error"]
     assert error == {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}
+
+
+@pytest.mark.parametrize("token", ["none", "a.b.c", "x" * 4000])
+def test_a_token_that_does_not_hold_is_not_found(cloud, token):
+    assert cloud.nobody.post(TOKENS, by_token(token), ok=404)["error"]["message"] == "Could not find token."
 
 
 def test_unknown_and_wrong_cost_the_same(cloud, monkeypatch):
