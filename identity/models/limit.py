@@ -16,18 +16,17 @@ from identity.models.base import SCHEMA, new_id, ref
 
 
 class RegisteredLimit(Base):
-    """What holds where nothing else is said."""
+    """What holds where nothing else is said. As in Keystone it outlives its service and its region, until an administrator takes it away."""
 
     __tablename__ = "registered_limit"
     __table_args__ = (
         UniqueConstraint("service_id", "region_id", "resource_name", postgresql_nulls_not_distinct=True),
-        Index(None, "region_id"),
         {"schema": SCHEMA},
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
-    service_id: Mapped[str] = mapped_column(String(64), ref("service", cascade=False))
-    region_id: Mapped[str | None] = mapped_column(String(255), ref("region", cascade=False))
+    service_id: Mapped[str] = mapped_column(String(64))
+    region_id: Mapped[str | None] = mapped_column(String(255))
     resource_name: Mapped[str] = mapped_column(String(255))
     default_limit: Mapped[int] = mapped_column(Integer)
     description: Mapped[str | None]

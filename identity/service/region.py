@@ -8,7 +8,7 @@ from sqlalchemy import Select, delete, select
 
 from common.db import Tx, lock_name
 from common.errors import BadRequest, Forbidden
-from identity.models import Endpoint, Region, RegisteredLimit
+from identity.models import Endpoint, Region
 from identity.service.rows import Values, assign, described, filtered, find, flush, same_id, store
 
 COLUMNS = ("description", "parent_region_id")
@@ -65,12 +65,11 @@ def within(tx: Tx, region_id: str) -> list[str]:
 
 
 def delete_region(tx: Tx, region_id: str) -> None:
-    """Delete a region and all within it. Raises NotFound; Forbidden where an endpoint or a registered limit is in one of them."""
+    """Delete a region and all within it. Raises NotFound; Forbidden where an endpoint is in one of them."""
     find(tx, Region, region_id, "region", lock=True)
     gone = _held(tx, region_id)
-    for model, what in ((Endpoint, "endpoints"), (RegisteredLimit, "registered limits")):
-        if tx.scalar(select(model.id).where(model.region_id.in_(gone)).limit(1)) is not None:
-            raise Forbidden(f"Unable to delete region {region_id} because it or its child regions have associated {what}.")
+    if tx.scalar(select(Endpoint.id).where(Endpoint.region_id.in_(gone)).limit(1)) is not None:
+        raise Forbidden(f"Unable to delete region {region_id} because it or its child regions have associated endpoints.")
     tx.execute(delete(Region).where(Region.id.in_(gone)))
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from common.db import Tx
-from common.errors import Forbidden
-from identity.models import RegisteredLimit, Service
+from identity.models import Service
 from identity.service.rows import Values, assign, filtered, find, flush, same_id, store
 
 COLUMNS = ("type", "name", "description", "enabled")
@@ -44,9 +43,6 @@ def update_service(tx: Tx, service_id: str, values: Values) -> Service:
 
 
 def delete_service(tx: Tx, service_id: str) -> None:
-    """Delete a service with its endpoints. Raises NotFound; Forbidden while limits are registered for it."""
-    service = find(tx, Service, service_id, "service", lock=True)
-    if tx.scalar(select(RegisteredLimit.id).where(RegisteredLimit.service_id == service_id).limit(1)) is not None:
-        raise Forbidden(f"Unable to delete service {service_id} because there are registered limits associated with it.")
-    tx.delete(service)
+    """Delete a service with its endpoints. Raises NotFound."""
+    tx.delete(find(tx, Service, service_id, "service", lock=True))
     tx.flush()

@@ -12,7 +12,7 @@ SCHEMA = "identity"
 INDEXES = (
     ("access_token", "consumer_id"), ("access_token", "project_id"), ("credential", "project_id"), ("endpoint", "region_id"),
     ("federation_protocol", "mapping_id"), ("identity_provider", "domain_id"), ("policy_association", "region_id"),
-    ("policy_association", "service_id"), ("region", "parent_region_id"), ("registered_limit", "region_id"),
+    ("policy_association", "service_id"), ("region", "parent_region_id"),
     ("request_token", "authorizing_user_id"), ("request_token", "consumer_id"), ("request_token", "project_id"), ("trust", "project_id"),
     ("vouched_member", "identity_provider_id"),
 )  # fmt: skip

@@ -150,7 +150,6 @@ def test_a_limit_lives_and_dies(cloud, service):
     cloud.admin.patch(path, {"limit": {}}, ok=400)
     for method, body in (("PATCH", {"registered_limit": {"default_limit": 1}}), ("DELETE", None)):
         assert "project limits" in cloud.admin(method, f"{REGISTERED}/{registered['id']}", body, ok=403).text
-    assert "registered limits" in cloud.admin.delete(f"/v3/services/{service}", ok=403).text
     cloud.admin.delete(path)
     for method in ("GET", "HEAD", "DELETE"):
         cloud.admin(method, path, ok=404)
@@ -182,14 +181,17 @@ def test_a_project_is_no_domain_but_a_domain_is_a_project(cloud, service):
     limit(cloud, service, 1, domain_id="default", ok=409)
 
 
-def test_where_limits_are_registered_a_region_stays(cloud, service):
-    cloud.make("region", id="top")
-    cloud.make("region", id="inner", parent_region_id="top")
-    made = register(cloud, service, region_id="inner")
-    for name in ("top", "inner"):
-        assert "registered limits" in cloud.admin.delete(f"/v3/regions/{name}", ok=403).text
+def test_what_is_registered_outlives_its_service_and_its_region(cloud, service):
+    _, _, project = cloud.member("ann")
+    cloud.make("region", id="there")
+    made = register(cloud, service, region_id="there")
+    kept = limit(cloud, service, 1, project_id=project["id"], region_id="there")
+    cloud.admin.delete("/v3/regions/there")
+    cloud.admin.delete(f"/v3/services/{service}")
+    assert cloud.admin.get(REGISTERED)["registered_limits"] == [made]
+    assert cloud.admin.get(f"{LIMITS}/{kept['id']}")["limit"] == kept
+    cloud.admin.delete(f"{LIMITS}/{kept['id']}")
     cloud.admin.delete(f"{REGISTERED}/{made['id']}")
-    cloud.admin.delete("/v3/regions/top")
 
 
 def test_limits_go_with_their_project(cloud, service):
