@@ -84,11 +84,14 @@ def _not_granted(place: Place, role_id: str) -> NotFound:
 
 
 def _role(tx: Tx, actor: Actor, role_id: str, names: frozenset[str] | None = None) -> Role:
-    """The role. For whoever sees one domain only, Forbidden for an unknown one, another domain's, and one that is none of `names`."""
+    """The role. For whoever sees one domain only, Forbidden for an unknown one and another domain's; with `names`, for all but the cloud's of these names."""
     role = tx.get(Role, role_id)
     domain = own_domain(actor)
-    if domain is not None and (role is None or role.domain_id not in (None, domain) or (names is not None and role.name not in names)):
-        raise Forbidden(DENIED)
+    if domain is not None:
+        if role is None or role.domain_id not in ((None,) if names is not None else (None, domain)):
+            raise Forbidden(DENIED)
+        if names is not None and role.name not in names:
+            raise Forbidden(DENIED)
     if role is None:
         raise missing("role", role_id)
     return role

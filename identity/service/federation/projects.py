@@ -61,7 +61,14 @@ def _roles(tx: Tx, names: set[str], domain_id: str) -> dict[str, Role]:
 
 
 def _made(tx: Tx, places: list[Place]) -> dict[Place, str]:
-    """The ids of the projects by (domain, name); whoever makes one of them at the same moment is waited for, and his is taken."""
+    """The ids of the projects by (domain, name); whoever makes one of them at the same moment is waited for, and his is taken.
+
+    Raises Forbidden for a disabled domain.
+    """
+    domains = select(Project).where(Project.id.in_({domain_id for domain_id, _ in places})).order_by(Project.id).with_for_update(read=True)
+    for domain in tx.scalars(domains):
+        if not domain.enabled:
+            raise Forbidden(f"Domain {domain.id}, in which the mapping names a project, is disabled.")
     rows = [
         {"id": new_id(), "domain_id": domain_id, "parent_id": domain_id, "name": name, "is_domain": False} for domain_id, name in places
     ]

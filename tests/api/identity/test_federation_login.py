@@ -223,6 +223,14 @@ def test_a_domains_own_role_is_given_in_it_alone(federation):
     assert federation.cloud.admin.get("/v3/projects?domain_id=default&name=p")["projects"] == []
 
 
+def test_no_project_comes_to_be_in_a_disabled_domain(federation):
+    other = federation.cloud.make("domain", name="other", enabled=False)["id"]
+    project = {"name": "p", "roles": [], "domain": {"id": other}}
+    federation.rules([{"local": [{"user": {"name": "{0}"}, "projects": [project]}], "remote": [NAME]}], "2.0")
+    assert other in federation.ask(ok=403).text
+    assert federation.cloud.admin.get(f"/v3/projects?domain_id={other}")["projects"] == []
+
+
 def test_a_local_user_is_himself(federation):
     _, user, project = federation.cloud.member("ann")
     for named in ({"id": user["id"]}, {"name": "{0}", "domain": {"name": "Default"}}, {"name": "{0}", "domain": {"id": "default"}}):

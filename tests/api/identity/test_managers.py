@@ -65,7 +65,7 @@ def everywhere(house):
 
 
 def test_he_hands_out_no_role_above_his_own(cloud, mine):
-    other = cloud.make("role", name="other")["id"]
+    other, own = cloud.make("role", name="other")["id"], cloud.make("role", name="manager", domain_id=mine.id)["id"]
     for path in everywhere(mine):
         for role in ("manager", "member", "reader"):
             one = path.format(role=cloud.role(role))
@@ -73,7 +73,7 @@ def test_he_hands_out_no_role_above_his_own(cloud, mine):
             mine.manager("HEAD", one, ok=204)
             mine.manager.delete(one)
             mine.manager("HEAD", one, ok=404)
-        for role in (cloud.role("admin"), cloud.role("service"), other, mine.ids["role"], "none"):
+        for role in (cloud.role("admin"), cloud.role("service"), other, own, mine.ids["role"], "none"):
             one = path.format(role=role)
             mine.manager("PUT", one, ok=403)
             if role != "none":
