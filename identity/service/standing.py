@@ -32,7 +32,7 @@ TARGETS = {
 }
 # Where a grant must be to count on the scope; what is inherited counts below the project or domain that it was given on, and not there.
 GRANTED = {
-    "project": "a.target_id IN (SELECT l.id FROM line l) AND a.inherited = (a.target_id <> (SELECT t.id FROM target t))",
+    "project": "a.target_id = ANY (ARRAY(SELECT l.id FROM line l)) AND a.inherited = (a.target_id <> (SELECT t.id FROM target t))",
     "domain": "a.target = 'domain' AND a.target_id = (SELECT t.id FROM target t) AND NOT a.inherited",
     "system": "a.target = 'system' AND a.target_id IS NULL AND NOT a.inherited",
     "none": "false",
