@@ -24,6 +24,8 @@ KIND = "totp"
 DIGITS, STEP, BEFORE = 6, 30, 1
 # Of a user's devices, the newest that are compared.
 MOST = 16
+# The secret of a device that nobody has. It is encrypted anew for each comparison, so that it is as readable as everybody's.
+NOBODYS = base64.b32encode(bytes(20)).decode()
 _DOMAIN = obj({"id": TEXT, "name": TEXT}, extra=True)
 _PASSCODE = {"type": "string", "maxLength": 64, "pattern": NO_NUL}
 _USER = obj({"id": TEXT, "name": TEXT, "domain": _DOMAIN, "passcode": _PASSCODE}, required=("passcode",), extra=True)
@@ -46,7 +48,7 @@ def _matches(db: Database, user_id: str | None, passcode: str) -> bool:
     rows = db.run(lambda tx: tx.execute(devices.order_by(Credential.created_at.desc()).limit(MOST)).all())
     found = [(row.id, step) for row in rows for step in _steps(row.blob, passcode, int(row.now.timestamp()))]
     if not rows:
-        _steps(_nobodys(), passcode, 0)
+        _steps(crypt.encrypt(NOBODYS), passcode, BEFORE * STEP)
     return any(db.run(functools.partial(_use, credential_id=credential_id, step=step)) for credential_id, step in found)
 
 
@@ -67,8 +69,3 @@ def _steps(blob: str, passcode: str, now: int) -> list[int]:
     given = passcode.encode("utf-8", "surrogatepass")
     steps = [now // STEP - back for back in range(BEFORE + 1) if now // STEP >= back]
     return [step for step in steps if hmac.compare_digest(device.generate(step * STEP), given)]
-
-
-@functools.cache
-def _nobodys() -> str:
-    return crypt.encrypt(base64.b32encode(bytes(20)).decode())

@@ -7,11 +7,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from common.config import CONF
-from identity.service import receipt
+from identity.service import crypt, receipt
 from identity.service.methods import totp
 from tests.support.api import counted
 from tests.support.identity import by_password, by_token
@@ -123,6 +124,15 @@ def test_nobody_and_a_wrong_passcode_are_one_answer(cloud, ann):
     ):
         ask(cloud, {"auth": {"identity": {"methods": ["totp"], "totp": bad}}}, 400)
     ask(cloud, by_totp("é٣٣٣٣٣"), 401)
+
+
+def test_who_has_no_device_is_told_the_same_when_the_keys_have_changed(cloud, ann):
+    cloud.make("user", name="bare", password="pw")
+    for _ in range(2):
+        told = {ask(cloud, by_totp("000000x", name), 401).json["error"]["message"] for name in ("ann", "nobody", "bare")}
+        assert len(told) == 1
+        crypt.write_keys([Fernet.generate_key().decode()])
+        cloud.admin.patch(f"/v3/credentials/{cloud.device}", {"credential": {"blob": base64.b32encode(SECRET).decode()}}, ok=200)
 
 
 @pytest.mark.usefixtures("steady")
