@@ -34,13 +34,28 @@ USER = {
 
 _DOMAIN_REF = obj({"id": TEXT, "name": TEXT}, extra=True)
 _NAMED = obj({"id": TEXT, "name": TEXT, "domain": _DOMAIN_REF}, extra=True)
-_LOGIN = obj({"id": TEXT, "name": TEXT, "domain": _DOMAIN_REF, "password": PASSWORD}, required=("password",), extra=True)
+_TOKEN_ID: Shape = {"type": "string", "maxLength": 8192, "pattern": NO_NUL}
+_SECRET: Shape = {"type": "string", "maxLength": 4096, "pattern": NO_NUL}
+_PASSCODE: Shape = {"type": "string", "maxLength": 64, "pattern": NO_NUL}
+APPLICATION_CREDENTIAL = obj({"id": TEXT, "name": TEXT, "user": _NAMED, "secret": _SECRET}, required=("secret",), extra=True)
+# Whose word it is, or a token that came of one.
+_MAPPED: Shape = {
+    **obj({"identity_provider": TEXT, "protocol": TEXT, "id": _TOKEN_ID}, extra=True),
+    "anyOf": [{"required": ["identity_provider", "protocol"]}, {"required": ["id"]}],
+}
+
+
+def _user_with(name: str, shape: Shape) -> Shape:
+    """`{"user": {…}}` with what the user proves himself by."""
+    return obj({"user": obj({**_NAMED["properties"], name: shape}, required=(name,), extra=True)}, required=("user",), extra=True)
+
+
 _IDENTITY = obj(
     {
-        "methods": array(TEXT, minItems=1, maxItems=8),
-        "password": obj({"user": _LOGIN}, required=("user",), extra=True),
-        "token": obj({"id": {"type": "string", "maxLength": 8192, "pattern": NO_NUL}}, required=("id",), extra=True),
-        **{method: {"type": "object"} for method in ("application_credential", "totp", "oauth1", "mapped", "openid")},
+        "methods": array(TEXT, minItems=1, maxItems=8), "password": _user_with("password", PASSWORD),
+        "token": obj({"id": _TOKEN_ID}, required=("id",), extra=True), "totp": _user_with("passcode", _PASSCODE),
+        "application_credential": APPLICATION_CREDENTIAL, "mapped": _MAPPED, "openid": _MAPPED,
+        "oauth1": {"type": "object"},  # what it says is in the header Authorization
     },
     required=("methods",), extra=True,
 )  # fmt: skip

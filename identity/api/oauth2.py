@@ -6,9 +6,10 @@ from typing import Any
 
 from common.api.operation import Answer, operation
 from common.api.request import Request
-from common.api.shapes import obj
+from common.api.shapes import Checker, obj
 from common.config import CONF
 from common.errors import ApiError, BadRequest
+from identity.api import bodies
 from identity.api.shapes.answers import STRING
 from identity.service import oauth2
 
@@ -19,6 +20,9 @@ TOKEN: dict[str, Any] = obj(
     required=("access_token", "token_type", "expires_in"),
 )  # fmt: skip
 REFUSED = obj({"error": STRING, "error_description": STRING}, required=("error", "error_description"))
+
+# What the form names, or the header, becomes a log-in of this shape.
+CLIENT = Checker(bodies.APPLICATION_CREDENTIAL)
 
 
 def _form(request: Request) -> bytes:
@@ -36,6 +40,7 @@ def create_access_token(request: Request) -> Answer:
     """Give an access token to an application credential."""
     try:
         client = oauth2.read_client(_form(request), request.header("Authorization"))
+        CLIENT(client.given, what="client")
         issued = oauth2.issue(request.service.db, request.source, client, CONF.identity.token_ttl)
     except ApiError as error:
         body = {"error": oauth2.name_of(error), "error_description": error.message}

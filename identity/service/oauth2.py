@@ -29,6 +29,11 @@ class Client:
     id: str
     secret: str
 
+    @property
+    def given(self) -> dict[str, str]:
+        """It as a log-in names an application credential."""
+        return {"id": self.id, "secret": self.secret}
+
 
 def read_client(form: bytes, authorization: str | None) -> Client:
     """The client of a request: by HTTP Basic, or by client_id and client_secret of the form. Raises BadRequest, Unauthorized."""
@@ -65,9 +70,8 @@ def _basic(authorization: str | None) -> Client | None:
 
 
 def issue(db: Database, address: str, client: Client, ttl: int) -> Issued:
-    """The token of an application credential. address: the client's; ttl: seconds. Raises Unauthorized, TooManyRequests."""
-    given = {"id": client.id, "secret": client.secret}
-    return auth.log_in(Attempt(db, address, {"identity": {"methods": [KIND], KIND: given}}), ttl)
+    """The token of an application credential, whose shape holds. address: the client's; ttl: seconds. Raises Unauthorized, TooManyRequests."""
+    return auth.log_in(Attempt(db, address, {"identity": {"methods": [KIND], KIND: client.given}}), ttl)
 
 
 def name_of(error: ApiError) -> str:

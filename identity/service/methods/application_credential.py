@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.api.shapes import NO_NUL, TEXT, Checker, obj
 from common.errors import Unauthorized
 from identity.service.application_credential import KIND, find_login, matches
 from identity.service.attempt import Attempt, Who
 from identity.service.token import Delegation
 
-_DOMAIN = obj({"id": TEXT, "name": TEXT}, extra=True)
-_USER = obj({"id": TEXT, "name": TEXT, "domain": _DOMAIN}, extra=True)
-_SECRET = {"type": "string", "maxLength": 4096, "pattern": NO_NUL}
-GIVEN = Checker(obj({"id": TEXT, "name": TEXT, "user": _USER, "secret": _SECRET}, required=("secret",), extra=True))
-
 
 def identify(attempt: Attempt, given: Mapping[str, Any]) -> Who:
     """The user whose credential it is. Raises Unauthorized, TooManyRequests, BadRequest."""
-    GIVEN(given, what="application_credential")
     login = find_login(attempt.db, given)
     source = (attempt.address, given.get("id") or given.get("name") or "")
     if not matches(source, given["secret"], login.hash if login else None) or login is None:

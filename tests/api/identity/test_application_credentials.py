@@ -100,6 +100,15 @@ def test_who_is_not_named_is_told(cloud, who):
     cloud.nobody("POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": ["application_credential"], "application_credential": {"id": "a"}}}}, ok=400)  # fmt: skip
 
 
+def test_a_wrong_shape_names_the_field_and_keeps_the_secret(cloud):
+    for given, field in (({"id": 5}, "id"), ({"name": "a", "user": "ann"}, "user"), ({"id": "a", "secret": ["hush"]}, "secret")):
+        body = by_secret("hush")
+        body["auth"]["identity"]["application_credential"] |= given
+        told = cloud.nobody("POST", "/v3/auth/tokens", body, ok=400).json["error"]["message"]
+        assert f"auth.identity.application_credential.{field}" in told
+        assert "hush" not in told
+
+
 def test_no_scope_may_be_asked_for(cloud):
     ann, user, project = cloud.member("ann")
     body = by_secret(create(ann, user)["secret"], name="ci", user={"id": user["id"]})

@@ -123,6 +123,9 @@ def test_nobody_and_a_wrong_passcode_are_one_answer(cloud, ann):
         [],
     ):
         ask(cloud, {"auth": {"identity": {"methods": ["totp"], "totp": bad}}}, 400)
+    told = ask(cloud, by_totp(123456), 400).json["error"]["message"]
+    assert "auth.identity.totp.user.passcode" in told
+    assert "123456" not in told
     ask(cloud, by_totp("é٣٣٣٣٣"), 401)
 
 
