@@ -368,7 +368,11 @@ def test_the_method_mapped_says_the_same(federation):
     assert again["user"] == token["user"]
     assert again["expires_at"] == token["expires_at"]
     ask("mapped", {"id": federation.cloud.admin.token}, ok=401)
-    for given, told in (({"id": 5}, "auth.identity.mapped.id"), ({**here, "protocol": 5}, "auth.identity.mapped.protocol"), ({}, "auth.identity.mapped")):
+    for given, told in (
+        ({"id": 5}, "auth.identity.mapped.id"),
+        ({**here, "protocol": 5}, "auth.identity.mapped.protocol"),
+        ({}, "auth.identity.mapped"),
+    ):
         assert told in ask("mapped", given, ok=400)["error"]["message"]
 
 
