@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from common.api.operation import operation
+from common.api.operation import Handler, operation
 from common.api.request import Request
 from identity.api import policy as policies
 from identity.api import views
@@ -16,24 +17,22 @@ from identity.service.endpoint_policy import Aim
 
 Body = dict[str, Any]
 OF_POLICY = "/v3/policies/{policy_id}/OS-ENDPOINT-POLICY"
-FOR_ENDPOINT = f"{OF_POLICY}/endpoints/{{endpoint_id}}"
-FOR_SERVICE = f"{OF_POLICY}/services/{{service_id}}"
-FOR_REGION = f"{FOR_SERVICE}/regions/{{region_id}}"
+# What a policy can be meant for: its path, and its name in the actions.
+AIMS = {
+    "/endpoints/{endpoint_id}": "endpoint", "/services/{service_id}": "service",
+    "/services/{service_id}/regions/{region_id}": "region_and_service",
+}  # fmt: skip
 
 
-def _associate(request: Request) -> None:
-    policy_id, aim = _asked(request)
-    request.run(lambda tx: endpoint_policy.associate(tx, policy_id, aim))
+def _for_each_aim(method: str, verb: str) -> Callable[[Handler], Handler]:
+    """Declare the operation for each aim, allowed by an action of its own."""
 
+    def declare(handler: Handler) -> Handler:
+        for path, aim in AIMS.items():
+            operation(method, OF_POLICY + path, action=f"identity:{verb}_policy_association_for_{aim}", status=204)(handler)
+        return handler
 
-def _check(request: Request) -> None:
-    policy_id, aim = _asked(request)
-    request.read(lambda tx: endpoint_policy.check(tx, policy_id, aim))
-
-
-def _dissociate(request: Request) -> None:
-    policy_id, aim = _asked(request)
-    request.run(lambda tx: endpoint_policy.dissociate(tx, policy_id, aim))
+    return declare
 
 
 def _asked(request: Request) -> tuple[str, Aim]:
@@ -41,58 +40,25 @@ def _asked(request: Request) -> tuple[str, Aim]:
     return request.path["policy_id"], Aim(**aim)
 
 
-@operation("PUT", FOR_ENDPOINT, action="identity:create_policy_association_for_endpoint", status=204)
-def create_policy_association_for_endpoint(request: Request) -> None:
-    """Mean a policy for an endpoint."""
-    _associate(request)
+@_for_each_aim("PUT", "create")
+def create_policy_association(request: Request) -> None:
+    """Mean a policy for an endpoint, a service, or a service in a region."""
+    policy_id, aim = _asked(request)
+    request.run(lambda tx: endpoint_policy.associate(tx, policy_id, aim))
 
 
-@operation("GET", FOR_ENDPOINT, action="identity:check_policy_association_for_endpoint", status=204)
-def check_policy_association_for_endpoint(request: Request) -> None:
-    """Check that a policy is meant for an endpoint."""
-    _check(request)
+@_for_each_aim("GET", "check")
+def check_policy_association(request: Request) -> None:
+    """Check that a policy is meant for it."""
+    policy_id, aim = _asked(request)
+    request.read(lambda tx: endpoint_policy.check(tx, policy_id, aim))
 
 
-@operation("DELETE", FOR_ENDPOINT, action="identity:delete_policy_association_for_endpoint", status=204)
-def delete_policy_association_for_endpoint(request: Request) -> None:
-    """Mean a policy for an endpoint no more."""
-    _dissociate(request)
-
-
-@operation("PUT", FOR_SERVICE, action="identity:create_policy_association_for_service", status=204)
-def create_policy_association_for_service(request: Request) -> None:
-    """Mean a policy for a service."""
-    _associate(request)
-
-
-@operation("GET", FOR_SERVICE, action="identity:check_policy_association_for_service", status=204)
-def check_policy_association_for_service(request: Request) -> None:
-    """Check that a policy is meant for a service."""
-    _check(request)
-
-
-@operation("DELETE", FOR_SERVICE, action="identity:delete_policy_association_for_service", status=204)
-def delete_policy_association_for_service(request: Request) -> None:
-    """Mean a policy for a service no more."""
-    _dissociate(request)
-
-
-@operation("PUT", FOR_REGION, action="identity:create_policy_association_for_region_and_service", status=204)
-def create_policy_association_for_region_and_service(request: Request) -> None:
-    """Mean a policy for a service in a region."""
-    _associate(request)
-
-
-@operation("GET", FOR_REGION, action="identity:check_policy_association_for_region_and_service", status=204)
-def check_policy_association_for_region_and_service(request: Request) -> None:
-    """Check that a policy is meant for a service in a region."""
-    _check(request)
-
-
-@operation("DELETE", FOR_REGION, action="identity:delete_policy_association_for_region_and_service", status=204)
-def delete_policy_association_for_region_and_service(request: Request) -> None:
-    """Mean a policy for a service in a region no more."""
-    _dissociate(request)
+@_for_each_aim("DELETE", "delete")
+def delete_policy_association(request: Request) -> None:
+    """Mean a policy for it no more."""
+    policy_id, aim = _asked(request)
+    request.run(lambda tx: endpoint_policy.dissociate(tx, policy_id, aim))
 
 
 @operation("GET", f"{OF_POLICY}/endpoints", action="identity:list_endpoints_for_policy", query=PAGING, answer=listed("endpoints", ENDPOINT))
