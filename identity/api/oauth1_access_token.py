@@ -12,6 +12,7 @@ from identity.api.shapes.answers import OPTIONAL_STRING, PAGING, STRING, listed,
 from identity.api.trust import SHOWN_ROLE
 from identity.models import AccessToken, Role
 from identity.service import oauth1_token as service
+from identity.service import role
 
 Body = dict[str, Any]
 ALL = "/v3/users/{user_id}/OS-OAUTH1/access_tokens"
@@ -74,11 +75,11 @@ def delete_access_token(request: Request) -> None:
 def list_access_token_roles(request: Request) -> Body:
     """List the roles that an access token gives."""
     row = _seen(request, "identity:list_access_token_roles")
-    return views.listing(request, "roles", service.roles_of(row.id), Role, views.role)
+    return views.listing(request, "roles", role.roles_of(row), Role, views.role)
 
 
 @operation("GET", PATH + "/roles/{role_id}", action=None, guarded=("identity:get_access_token_role",), answer=shown("role", SHOWN_ROLE))
 def get_access_token_role(request: Request) -> Body:
     """Show a role that an access token gives."""
     row = _seen(request, "identity:get_access_token_role")
-    return {"role": views.role(request, request.read(lambda tx: service.role_of(tx, row.id, request.path["role_id"])))}
+    return {"role": views.role(request, request.read(lambda tx: role.role_of(tx, row, request.path["role_id"])))}

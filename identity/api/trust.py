@@ -12,6 +12,7 @@ from common.errors import Forbidden
 from identity.api import bodies, views
 from identity.api.shapes.answers import FLAG, OPTIONAL_STRING, PAGES, PAGING, STRING, listed, resource, shown
 from identity.models import Role, Trust
+from identity.service import role
 from identity.service import trust as service
 
 Body = dict[str, Any]
@@ -91,7 +92,7 @@ def _seen(request: Request, action: str) -> Trust:
 def get_trust(request: Request) -> Body:
     """Show a trust."""
     row = _seen(request, "identity:get_trust")
-    return {"trust": _whole(request, row, request.read(lambda tx: list(tx.scalars(service.roles_of(row.id).order_by(Role.name, Role.id)))))}
+    return {"trust": _whole(request, row, request.read(lambda tx: list(tx.scalars(role.roles_of(row).order_by(Role.name, Role.id)))))}
 
 
 @operation("DELETE", PATH, action=None, status=204, guarded=("identity:delete_trust",))
@@ -108,11 +109,11 @@ def delete_trust(request: Request) -> None:
 def list_trust_roles(request: Request) -> Body:
     """List the roles that a trust gives."""
     row = _seen(request, "identity:list_roles_for_trust")
-    return views.listing(request, "roles", service.roles_of(row.id), Role, views.role)
+    return views.listing(request, "roles", role.roles_of(row), Role, views.role)
 
 
 @operation("GET", ROLES + "/{role_id}", action=None, guarded=("identity:get_role_for_trust",), answer=shown("role", SHOWN_ROLE))
 def get_trust_role(request: Request) -> Body:
     """Show a role that a trust gives."""
     row = _seen(request, "identity:get_role_for_trust")
-    return {"role": views.role(request, request.read(lambda tx: service.role_of(tx, row.id, request.path["role_id"])))}
+    return {"role": views.role(request, request.read(lambda tx: role.role_of(tx, row, request.path["role_id"])))}

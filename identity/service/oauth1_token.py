@@ -15,7 +15,7 @@ from sqlalchemy import Select, delete, select
 
 from common.auth import Actor
 from common.db import Database, Tx, clock
-from common.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from common.errors import BadRequest, Forbidden, Unauthorized
 from identity.models import (
     AccessToken,
     AccessTokenRole,
@@ -23,7 +23,6 @@ from identity.models import (
     ConsumerSecret,
     Project,
     RequestToken,
-    Role,
 )
 from identity.service import standing
 from identity.service.credential import is_delegated
@@ -137,19 +136,6 @@ def get_access_token(tx: Tx, user_id: str, token_id: str, *, lock: bool = False)
     row: AccessToken | None = tx.scalar(statement.with_for_update() if lock else statement)
     if row is None:
         raise missing("access token", token_id)
-    return row
-
-
-def roles_of(token_id: str) -> Select[Any]:
-    """The roles that the access token gives."""
-    return select(Role).join(AccessTokenRole, AccessTokenRole.role_id == Role.id).where(AccessTokenRole.access_token_id == token_id)
-
-
-def role_of(tx: Tx, token_id: str, role_id: str) -> Role:
-    """The role, if the access token gives it. Raises NotFound."""
-    row: Role | None = tx.scalar(roles_of(token_id).where(Role.id == role_id))
-    if row is None:
-        raise NotFound(f"Could not find role: {role_id}.")
     return row
 
 

@@ -22,7 +22,7 @@ from identity.models import (
     TrustRole,
 )
 from identity.service.project import get_domain
-from identity.service.rows import DENIED, Values, assign, filtered, find, flush, must_be_mutable, own_domain, put, same_id, store
+from identity.service.rows import DENIED, Values, assign, filtered, find, flush, missing, must_be_mutable, own_domain, put, same_id, store
 
 COLUMNS = ("name", "description")
 KNOWN = (*COLUMNS, "id", "domain_id", "options", "links")
@@ -36,6 +36,20 @@ DELEGATIONS: tuple[tuple[Any, Any], ...] = (
 NEVER_IMPLIED = "admin"
 # What the manager of a domain may look at, give and take (Keystone's domain_managed_target_role): nothing above himself.
 MANAGED = frozenset({"manager", "member", "reader"})
+
+
+def roles_of(delegation: ApplicationCredential | Trust | AccessToken) -> Select[Any]:
+    """The roles that it gives."""
+    giver = dict(DELEGATIONS)[type(delegation)]
+    return select(Role).join(giver.class_, giver.class_.role_id == Role.id).where(giver == delegation.id)
+
+
+def role_of(tx: Tx, delegation: ApplicationCredential | Trust | AccessToken, role_id: str) -> Role:
+    """The role, if it gives that. Raises NotFound."""
+    row: Role | None = tx.scalar(roles_of(delegation).where(Role.id == role_id))
+    if row is None:
+        raise missing("role", role_id)
+    return row
 
 
 def create_role(tx: Tx, values: Values) -> Role:

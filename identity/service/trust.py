@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, update
 
 from common.auth import Actor
 from common.db import Tx, clock
-from common.errors import BadRequest, Forbidden, NotFound
+from common.errors import BadRequest, Forbidden
 from identity.models import Project, Role, Trust, TrustRole, User
 from identity.service.application_credential import parse_expiry
 from identity.service.credential import is_delegated
@@ -167,19 +167,6 @@ def get_trust(tx: Tx, trust_id: str, *, spent: bool = False, lock: bool = False)
     row = tx.scalar(statement.with_for_update() if lock else statement)
     if row is None:
         raise missing("trust", trust_id)
-    return row
-
-
-def roles_of(trust_id: str) -> Select[Any]:
-    """The roles that the trust gives."""
-    return select(Role).join(TrustRole, TrustRole.role_id == Role.id).where(TrustRole.trust_id == trust_id)
-
-
-def role_of(tx: Tx, trust_id: str, role_id: str) -> Role:
-    """The role, if the trust gives it. Raises NotFound."""
-    row: Role | None = tx.scalar(roles_of(trust_id).where(Role.id == role_id))
-    if row is None:
-        raise NotFound(f"Could not find role: {role_id}.")
     return row
 
 
