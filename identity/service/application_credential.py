@@ -27,7 +27,7 @@ from identity.models import (
 from identity.service import password
 from identity.service.access_rule import wanted_rules
 from identity.service.credential import is_delegated
-from identity.service.password import Source
+from identity.service.pool import Source
 from identity.service.rows import Values, filtered, flush, store
 from identity.service.standing import query
 

@@ -22,7 +22,7 @@ from identity.engine.ldap_directory import Directory, GroupEntry, UserEntry
 from identity.engine.ldap_types import DirectoryAway, Opener, Settings
 from identity.models import Group, User
 from identity.service import domain_config, shadow
-from identity.service.password import HashPool, Source
+from identity.service.pool import Pool, Source
 from identity.service.shadow import ShadowGroup, ShadowUser
 
 LOG = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Verified:
 class _Gate:
     """The way to one directory: few at a time, and nobody for a while after it let one wait in vain."""
 
-    pool: HashPool = field(default_factory=lambda: HashPool(WORKERS, WAITING))
+    pool: Pool = field(default_factory=lambda: Pool(WORKERS, WAITING))
     away_until: float = 0.0
 
 

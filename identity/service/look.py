@@ -18,7 +18,7 @@ from identity.engine.ldap_directory import Directory, GroupEntry, UserEntry
 from identity.models import Group
 from identity.service import shadow
 from identity.service.directory import ask, domains, group_of, record, target_of, user_of
-from identity.service.password import Source
+from identity.service.pool import Source
 from identity.service.rows import own_domain
 
 

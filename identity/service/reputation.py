@@ -1,20 +1,28 @@
 """Who may have the first lane of the hashing pool, as this process remembers it; only a right password is told from there.
 
-A user who was right from an address lately has a turn of his own there. Others share their address's turn, as long as it has not been wrong often.
+Who was right from an address lately is known there. Whoever else comes is new, and has one try until it was right or is forgotten.
 """
 
 from __future__ import annotations
 
+import enum
 import threading
 from collections import OrderedDict
 
 from common.clock import boottime
 
-# Wrong passwords for users that exist, of all addresses' and of one's, that are let into the first lane in so many seconds.
-WINDOW, OF_ALL, OF_ONE = 60.0, 64, 8
-# For how long, and until how many wrong ones, somebody is known who was right; how many are remembered.
-KNOWN_SECONDS, SLIPS, MOST = 12 * 3600.0, 3, 4096
-Lane = tuple[str, str]
+# For how long a new user's try counts, right or not yet known; for how long, and until how many wrong ones, somebody is known who was right.
+TRY_SECONDS, KNOWN_SECONDS, SLIPS = 600.0, 12 * 3600.0, 3
+# How many users, and users at an address, are remembered.
+MOST = 16384
+
+
+class Standing(enum.Enum):
+    """What is known of a user at an address."""
+
+    KNOWN = "was right lately"
+    NEW = "has not been tried"
+    TRIED = "was tried, and has not been right since"
 
 
 class Reputation:
@@ -22,39 +30,40 @@ class Reputation:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._right: OrderedDict[Lane, tuple[float, int]] = OrderedDict()
-        self._wrong: OrderedDict[str, int] = OrderedDict()
-        self._all = 0
-        self._since = boottime()
+        self._right: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+        self._tried: OrderedDict[str, float] = OrderedDict()
 
-    def lane(self, address: str, user_id: str) -> Lane | None:
-        """Whose turn a password for this user would have in the first lane, or None: it has none. Charged until `note`."""
+    def ask(self, address: str, user_id: str) -> Standing:
+        """What is known of the user, who is about to be tried from the address."""
         with self._lock:
             until, slips = self._right.get((address, user_id), (0.0, 0))
             if until > boottime() and slips < SLIPS:
-                return f"{address} {user_id}", user_id
-            if boottime() > self._since + WINDOW:
-                self._wrong.clear()
-                self._all, self._since = 0, boottime()
-            if self._all >= OF_ALL or self._wrong.get(address, 0) >= OF_ONE:
-                return None
-            self._all += 1
-            self._wrong[address] = self._wrong.get(address, 0) + 1
-            return address, user_id
+                return Standing.KNOWN
+            if self._tried.get(user_id, 0.0) > boottime():
+                return Standing.TRIED
+            self._tried.pop(user_id, None)
+            self._tried[user_id] = boottime() + TRY_SECONDS
+            _bound(self._tried)
+            return Standing.NEW
 
-    def note(self, address: str, user_id: str, *, charged: bool, right: bool) -> None:
-        """What came of it. charged: `lane` had let it in."""
+    def forgive(self, user_id: str) -> None:
+        """The try came to nothing: nobody compared it."""
+        with self._lock:
+            self._tried.pop(user_id, None)
+
+    def note(self, address: str, user_id: str, *, right: bool) -> None:
+        """What came of it."""
         key = (address, user_id)
         with self._lock:
             known = self._right.pop(key, None)
             if right:
-                known = (boottime() + KNOWN_SECONDS, 0)
-                if charged and self._wrong.get(address):
-                    self._wrong[address] -= 1
-                    self._all -= 1
+                self._tried.pop(user_id, None)
+                self._right[key] = (boottime() + KNOWN_SECONDS, 0)
             elif known is not None:
-                known = (known[0], known[1] + 1)
-            if known is not None:
-                self._right[key] = known
-            while len(self._right) > MOST:
-                self._right.popitem(last=False)
+                self._right[key] = (known[0], known[1] + 1)
+            _bound(self._right)
+
+
+def _bound(memory: OrderedDict[str, float] | OrderedDict[tuple[str, str], tuple[float, int]]) -> None:
+    while len(memory) > MOST:
+        memory.popitem(last=False)

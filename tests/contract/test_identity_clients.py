@@ -26,6 +26,7 @@ from common.config import CONF
 from identity import manage
 from identity.api import SERVICE
 from identity.service import password
+from identity.service.pool import Pool
 from tests.support.identity import ADMIN_PASSWORD, Cloud, by_password, cheap_hashes
 
 
@@ -224,8 +225,8 @@ def test_a_flood_of_logins_leaves_the_rest_alone(served, monkeypatch):
     found = session.Session(auth=admin_auth(served + "/v3"))
     found.get_token()
     go, bound = threading.Event(), CONF.identity.hash_queue
-    pool = password.HashPool(1, bound)
-    monkeypatch.setattr(password, "pool", lambda: pool)
+    pool = Pool(1, bound)
+    monkeypatch.setattr(password, "common", lambda: pool)
     monkeypatch.setattr(password, "verify_password", lambda *_: go.wait(60) and False)
 
     def wrong(index):

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from common.config import CONF
 from common.errors import TooManyRequests
 from identity.service import password
-from identity.service.password import HashPool, hash_password, matches, verify_password
-from identity.service.reputation import OF_ALL, OF_ONE, SLIPS, Reputation
+from identity.service.password import hash_password, matches, verify_password
+from identity.service.pool import KnownFirst, Pool
+from identity.service.reputation import SLIPS, Reputation, Standing
 
 # Made by passlib 1.7.4: bcrypt_sha256.using(rounds=4).hash("secret"), as Keystone stores it.
 FORM = "$bcrypt-sha256$v=2,t=2b,r=4$"
@@ -78,8 +79,8 @@ class Gate:
         return run
 
 
-def waiting(pool: HashPool) -> int:
-    return pool._count
+def waiting(pool: Pool) -> int:
+    return len(pool)
 
 
 def until(condition):
@@ -99,7 +100,7 @@ def ask(pool, threads, gate, source, name):
 
 
 def test_each_address_has_its_turn_and_of_it_each_user():
-    pool, gate = HashPool(1, 50), Gate()
+    pool, gate = Pool(1, 50), Gate()
     with ThreadPoolExecutor(30) as threads:
         threads.submit(pool.run, ("z", "z"), gate.work("busy"))
         assert gate.started.acquire(timeout=10)
@@ -112,7 +113,7 @@ def test_each_address_has_its_turn_and_of_it_each_user():
 
 
 def test_over_the_bound_the_greediest_is_refused_not_the_newcomer():
-    pool, gate = HashPool(1, 4), Gate()
+    pool, gate = Pool(1, 4), Gate()
     with ThreadPoolExecutor(30) as threads:
         busy = threads.submit(pool.run, ("z", "z"), gate.work("busy"))
         assert gate.started.acquire(timeout=10)
@@ -127,11 +128,11 @@ def test_over_the_bound_the_greediest_is_refused_not_the_newcomer():
         gate.open.set()
         assert [one.result(10) for one in (busy, good, *greedy[:3])] == ["busy", "ann", "evil0", "evil1", "evil2"]
     assert waiting(pool) == 0
-    assert not pool._waiting
+    assert not pool._queue._waiting
 
 
 def test_what_the_work_raises_is_the_callers():
-    pool = HashPool(1, 4)
+    pool = Pool(1, 4)
 
     def broken():
         raise ValueError("no")
@@ -151,9 +152,9 @@ class Lanes:
     """Both lanes with one thread each, and hashes that wait for a word: those of `right` are right."""
 
     def __init__(self, monkeypatch, bound: int) -> None:
-        self.common, self.first, self.reputation = HashPool(1, bound), HashPool(1, bound), Reputation()
+        self.common, self.first, self.reputation = Pool(1, bound), Pool(1, bound, queue=KnownFirst()), Reputation()
         self.begun, self.words, self.lock = [], {}, threading.Lock()
-        monkeypatch.setattr(password, "pool", lambda: self.common)
+        monkeypatch.setattr(password, "common", lambda: self.common)
         monkeypatch.setattr(password, "first", lambda: self.first)
         monkeypatch.setattr(password, "REPUTATION", self.reputation)
         monkeypatch.setattr(password, "hash_seconds", lambda: PATIENCE / password.PATIENCE)
@@ -263,7 +264,7 @@ def test_the_room_of_who_waits_for_a_refusal_is_bounded(lanes, monkeypatch):
 
 
 def test_what_is_withdrawn_never_begins():
-    pool, gate = HashPool(1, 9), Gate()
+    pool, gate = Pool(1, 9), Gate()
     with ThreadPoolExecutor(2) as threads:
         busy = threads.submit(pool.run, ("z", "z"), gate.work("busy"))
         assert gate.started.acquire(timeout=10)
@@ -274,35 +275,69 @@ def test_what_is_withdrawn_never_begins():
         gate.open.set()
         busy.result(10)
     assert gate.turns == ["busy"]
-    assert not pool._waiting
+    assert not pool._queue._waiting
 
 
-def test_the_first_lane_is_for_who_was_not_wrong_often():
+def test_who_is_known_goes_first_and_of_the_new_the_newest():
+    pool, gate = Pool(1, 9, queue=KnownFirst()), Gate()
+    pool.submit(("z", "z"), gate.work("busy"))
+    assert gate.started.acquire(timeout=10)
+    jobs = {name: pool.submit(("a", name), gate.work(name), new=name.startswith("new")) for name in ("new1", "new2", "ann", "new3", "bob")}
+    pool.withdraw(jobs["new2"])
+    pool.withdraw(jobs["new2"])
+    gate.open.set()
+    assert jobs["new1"].done.result(10) == "new1"
+    assert gate.turns == ["busy", "ann", "bob", "new3", "new1"]
+    assert len(pool) == 0
+
+
+def test_over_the_bound_of_the_first_lane_the_oldest_new_one_goes():
+    pool, gate = Pool(1, 2, queue=KnownFirst()), Gate()
+    pool.submit(("z", "z"), gate.work("busy"))
+    assert gate.started.acquire(timeout=10)
+    jobs = [pool.submit(("a", name), gate.work(name), new=name != "ann") for name in ("new1", "ann", "new2")]
+    with pytest.raises(TooManyRequests):
+        jobs[0].done.result(10)
+    gate.open.set()
+    assert [job.done.result(10) for job in jobs[1:]] == ["ann", "new2"]
+
+
+def test_a_new_user_has_one_try_and_who_was_right_is_known_there():
     known = Reputation()
-    for index in range(OF_ONE):
-        assert known.lane("a", f"user{index}") == ("a", f"user{index}")
-        known.note("a", f"user{index}", charged=True, right=False)
-    assert known.lane("a", "ann") is None
-    assert known.lane("b", "ann") == ("b", "ann")
-    known.note("b", "ann", charged=True, right=True)
-    assert known.lane("b", "ann") == ("b ann", "ann")  # a turn of her own
+    assert known.ask("a", "ann") is Standing.NEW
+    assert known.ask("a", "ann") is known.ask("b", "ann") is Standing.TRIED
+    assert known.ask("a", "bob") is Standing.NEW
+    known.note("a", "ann", right=True)
+    assert known.ask("b", "ann") is Standing.NEW
+    known.note("b", "ann", right=False)
     for _ in range(SLIPS):
-        assert known.lane("b", "ann") == ("b ann", "ann")
-        known.note("b", "ann", charged=False, right=False)
-    assert known.lane("b", "ann") == ("b", "ann")
+        assert known.ask("a", "ann") is Standing.KNOWN
+        known.note("a", "ann", right=False)
+    assert known.ask("a", "ann") is Standing.TRIED
 
 
-def test_many_addresses_are_bounded_together_and_forgiven_later(monkeypatch):
+def test_a_try_is_forgiven_that_nobody_compared(lanes):
+    with ThreadPoolExecutor(8) as threads:
+        fill(lanes, threads, 4)
+        other = threads.submit(matches, ("a", "bob"), "wrong-bob", "x", "id-bob")
+        until(lambda: ("first", "wrong-bob") in lanes.words)
+        with pytest.raises(TooManyRequests):
+            matches(("a", "ann"), "right", "x", "id-ann")
+        assert lanes.reputation.ask("a", "ann") is Standing.NEW
+        lanes.say("first", "wrong-bob")
+        with pytest.raises(TooManyRequests):
+            other.result(10)
+        for index in range(4):
+            lanes.say("common", f"wrong{index}")
+
+
+def test_a_try_is_forgotten_in_time_and_memory_is_bounded(monkeypatch):
     known = Reputation()
-    for index in range(OF_ALL):
-        assert known.lane(f"10.0.0.{index}", "x")
-    assert known.lane("10.1.0.0", "x") is None
-    monkeypatch.setattr("identity.service.reputation.WINDOW", -1.0)
-    assert known.lane("10.1.0.0", "x") == ("10.1.0.0", "x")
-
-
-def test_right_ones_cost_an_address_nothing():
-    known = Reputation()
-    for index in range(3 * OF_ALL):
-        assert known.lane("a", f"user{index}")
-        known.note("a", f"user{index}", charged=True, right=True)
+    monkeypatch.setattr("identity.service.reputation.MOST", 3)
+    for index in range(5):
+        assert known.ask("a", f"user{index}") is Standing.NEW
+    assert known.ask("a", "user0") is Standing.NEW
+    assert known.ask("a", "user4") is Standing.TRIED
+    monkeypatch.setattr("identity.service.reputation.TRY_SECONDS", -1.0)
+    assert known.ask("a", "user1") is Standing.NEW
+    assert known.ask("a", "user1") is Standing.NEW

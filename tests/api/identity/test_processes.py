@@ -17,6 +17,7 @@ from common.errors import Unauthorized
 from identity import manage, public
 from identity.models import Project, User
 from identity.service import password
+from identity.service.pool import Pool
 from tests.support.identity import ADMIN_PASSWORD, Cloud, admin_scope, by_password, cheap_hashes
 
 
@@ -108,8 +109,8 @@ def test_the_commands(postgres, name, tmp_path, capsys, monkeypatch):
 
 
 def test_over_the_bound_a_login_is_told_when_to_come_again(cloud, monkeypatch):
-    pool, started, go = password.HashPool(1, 1), threading.Semaphore(0), threading.Event()
-    monkeypatch.setattr(password, "pool", lambda: pool)
+    pool, started, go = Pool(1, 1), threading.Semaphore(0), threading.Event()
+    monkeypatch.setattr(password, "common", lambda: pool)
     monkeypatch.setattr(password, "verify_password", lambda *_: started.release() or (go.wait(20) and False))
     with ThreadPoolExecutor(4) as threads:
         ask = by_password("admin", "wrong")

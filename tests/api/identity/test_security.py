@@ -195,7 +195,7 @@ def test_old_passwords_are_compared_in_the_pool_with_no_transaction_open(cloud, 
         change(cloud, ann, "pw", "two")
         change(cloud, ann, "two", "three")
     assert len(seen) == 2 + 1 + 2
-    assert all(out == 0 and name.startswith("hash-") for out, name in seen)
+    assert all(out == 0 and name.startswith("pool-") for out, name in seen)
 
 
 def test_minimum_age(cloud, ann, later):
