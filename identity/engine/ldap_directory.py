@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from identity.engine.ldap_types import Connection, Entry, Settings, both, escape, matching, names_of
+from identity.engine.ldap_types import Ambiguous, Connection, Entry, Settings, both, escape, matching, names_of
 
 LOG = logging.getLogger(__name__)
 LONGEST = 255
@@ -60,12 +60,13 @@ class Directory:
         return next((each for each in found if each.external_id == external_id), None)
 
     def user_named(self, name: str) -> UserEntry | None:
-        """The one user with this name; the directory decides whether case matters. None also where two could be meant."""
-        found = self.users(name)
+        """The one user with this name; the directory decides whether case matters. Raises Ambiguous where two could be meant."""
+        answers = self._every_user(matching(self._settings.user_name_attribute, name))
+        found = list({names_of(each.dn): each for each in answers}.values())
         exact = [each for each in found if each.name == name] or found
         if len(exact) > 1:
-            LOG.warning("%s: %d users answer to one name; none of them can log in by it", self._settings.url, len(exact))
-        return exact[0] if len(exact) == 1 else None
+            raise Ambiguous(f"{self._settings.url}: {len(exact)} users answer to one name; none of them can log in by it")
+        return exact[0] if exact else None
 
     def accepts(self, user: UserEntry | None, password: str) -> bool:
         """Whether the password is the user's; for no user the directory is asked as well, about one that it cannot have."""
@@ -94,6 +95,9 @@ class Directory:
         return list(dict.fromkeys((user, group) for user, group in pairs if user is not None))
 
     def _users(self, narrower: str | None) -> list[UserEntry]:
+        return unique(self._every_user(narrower))
+
+    def _every_user(self, narrower: str | None) -> list[UserEntry]:
         s = self._settings
         kind = f"(objectClass={escape(s.user_objectclass)})"
         attributes = [
@@ -103,7 +107,7 @@ class Directory:
         ]  # fmt: skip
         filter = both(kind, s.user_filter, f"({s.user_name_attribute}=*)", narrower)
         found = self._connection.search(s.user_base, s.scope, filter, attributes)
-        return unique(self._read(entry, self._user) for entry in found)
+        return [user for entry in found if (user := self._read(entry, self._user)) is not None]
 
     def _groups(self, narrower: str | None) -> list[GroupEntry]:
         s = self._settings

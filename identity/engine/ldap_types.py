@@ -17,6 +17,10 @@ class DirectoryAway(Exception):
     """The directory does not answer, or not as one that can be believed; the sentence says why, for the operator's log."""
 
 
+class Ambiguous(Exception):
+    """Several entries answer to one name; the sentence says which directory's, for the operator's log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The `ldap` group of a domain's configuration. Times are seconds."""

@@ -19,7 +19,7 @@ from common.clock import boottime
 from common.db import Database, Tx
 from common.errors import Forbidden, ServiceUnavailable, Unauthorized
 from identity.engine.ldap_directory import Directory, GroupEntry, UserEntry
-from identity.engine.ldap_types import DirectoryAway, Opener, Settings
+from identity.engine.ldap_types import Ambiguous, DirectoryAway, Opener, Settings
 from identity.models import Group, User
 from identity.service import domain_config, shadow
 from identity.service.pool import Pool, Source
@@ -211,7 +211,12 @@ def verify(db: Database, address: str, target: Target, password: str) -> Verifie
 
 
 def _judged(db: Database, directory: Directory, target: Target, password: str) -> Verified | None:
-    user = directory.user(target.external_id) if target.external_id is not None else directory.user_named(target.name or "")
+    try:
+        user = directory.user(target.external_id) if target.external_id is not None else directory.user_named(target.name or "")
+    except Ambiguous as error:  # not gone, and not to be told apart: nothing changes, and nobody is let in
+        LOG.warning("directory of domain %s: %s", target.domain_id, error)
+        directory.accepts(None, password)
+        return None
     if not directory.accepts(user, password) or user is None:
         if user is None and target.user_id is not None:
             db.run(lambda tx: shadow.disable_unseen(tx, target.domain_id, (), id=target.user_id))

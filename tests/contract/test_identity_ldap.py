@@ -13,7 +13,7 @@ import pytest
 from identity.engine import ldap as real
 from identity.engine.ldap_directory import Directory
 from identity.engine.ldap_memory import Memory
-from identity.engine.ldap_types import DirectoryAway, Opener, Settings, names_of
+from identity.engine.ldap_types import Ambiguous, DirectoryAway, Opener, Settings, names_of
 from tests.support import slapd
 from tests.support.identity import Cloud, by_password, cheap_hashes
 from tests.support.slapd import LIMITED, ODD, ODD_DN, PEOPLE, READ, SUFFIX, Slapd
@@ -118,6 +118,14 @@ def test_case_is_the_directorys_business(side):
     with side.directory() as directory:
         assert directory.user_named("ANN").name == "ann"
         assert directory.user("ANN") is None
+
+
+def test_a_name_that_several_answer_to_is_nobodys(side):
+    with side.directory(user_name_attribute="objectClass") as directory:
+        for name in ("inetOrgPerson", "INETORGPERSON"):
+            with pytest.raises(Ambiguous):
+                directory.user_named(name)
+        assert directory.user_named("organizationalRole") is None
 
 
 def test_groups_and_members(side):

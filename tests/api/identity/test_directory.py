@@ -222,6 +222,22 @@ def test_who_is_gone_is_disabled_and_his_tokens_end(corp, look):
     token("GET", "/v3/auth/projects", ok=401)
 
 
+@pytest.mark.parametrize(("uids", "asked"), [(("ann", "ann"), "ann"), (("Ann", "aNN"), "ann")])
+def test_who_answers_to_a_name_beside_another_is_not_let_in_and_not_gone(corp, uids, asked):
+    """The row bears the name that is asked for; of two entries nobody can say which one it is."""
+    token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
+    twin = f"cn=ann-too,ou=Users,{SUFFIX}"
+    corp.memory.entries[twin] = {**corp.memory.entries[ANN], "cn": ["ann-too"], "uid": [uids[1]]}
+    corp.memory.entries[ANN]["uid"] = [uids[0]]
+    binds = len(corp.memory.binds)
+    corp.login(asked, "pw-ann", ok=401)
+    assert len(corp.memory.binds) == binds + 1
+    assert "nobody" in corp.memory.binds[-1]
+    token.get("/v3/auth/projects")
+    corp.memory.entries.pop(twin)
+    corp.login("ann")
+
+
 def test_who_is_disabled_there_is_disabled_here(corp):
     token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
     corp.memory.entries[ANN]["accountControl"] = ["514"]
