@@ -20,6 +20,7 @@ from common.config import CONF
 from common.db import Database, Tx, clock
 from common.errors import BadRequest, Unauthorized
 from identity.models import LoginFailure, Password, User
+from identity.service.standing import query
 
 LOG = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -34,6 +35,7 @@ ON CONFLICT (user_id) DO UPDATE
 SET count = CASE WHEN f.count >= CAST(:attempts AS integer) THEN 1 ELSE f.count + 1 END, last_at = common.now()
 WHERE NOT ({LOCKS})
 """)
+ANY = text("SELECT true AS found FROM identity.login_failure f WHERE f.user_id = :user_id")
 HELD = text(f"SELECT {LOCKS} AS locked FROM identity.login_failure f WHERE f.user_id = :user_id FOR UPDATE")
 # Nobody waits for the disk: what a crash may lose is half a second of counting, and who is unknown writes nothing to wait for.
 SOON = text("SET LOCAL synchronous_commit = off")
@@ -68,8 +70,11 @@ def failed(db: Database, user_id: str | None) -> None:
 
 
 def passed(db: Database, user_id: str, options: Options) -> None:
-    """The right one was given: failures are forgotten, unless they lock the user by now, whoever was right meanwhile. Raises Unauthorized."""
-    if not counts(options):
+    """The right one was given: failures are forgotten, unless they lock the user by now, whoever was right meanwhile. Raises Unauthorized.
+
+    One round trip where there is none.
+    """
+    if not counts(options) or query(db, ANY, {"user_id": user_id}) is None:
         return
 
     def forget(tx: Tx) -> bool:
