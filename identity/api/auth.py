@@ -80,12 +80,14 @@ def _subject(request: Request, *, allow_expired: bool = False) -> tuple[str, Tok
 
 
 def view(request: Request, token: Token, found: Standing) -> Body:
-    """A token as its bearer and the services are shown it; with the catalogue unless `nocatalog` asks for none."""
+    """A token as its bearer and the services are shown it; with the catalogue unless `nocatalog` asks for none. Clouds that take us are in all."""
     body: Body = {
         "methods": list(token.methods), "user": _user(token, found),
         "audit_ids": list(token.audit_ids), "expires_at": views.moment(token.expires_at), "issued_at": views.moment(token.issued_at),
         **_stands_on(token, found.delegation or {}),
     }  # fmt: skip
+    providers = catalog.service_providers(request.service.db, found.scope)
+    body |= {"service_providers": providers} if providers else {}
     if found.kind == "none":
         return body
     body["roles"] = [{"id": role_id, "name": name} for role_id, name in found.roles]
@@ -98,8 +100,6 @@ def view(request: Request, token: Token, found: Standing) -> Body:
         body["system"] = {"all": True}
     if "nocatalog" not in request.query:
         body["catalog"] = catalog.catalogue(request.service.db, token.user_id, found.scope)
-        providers = catalog.service_providers(request.service.db, found.scope)
-        body |= {"service_providers": providers} if providers else {}
     return body
 
 

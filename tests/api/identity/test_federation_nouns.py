@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.api import counted
+from tests.support.identity import ADMIN_PASSWORD, admin_scope, by_password
 
 ROOT = "/v3/OS-FEDERATION"
 RULES = [
@@ -208,6 +209,12 @@ def test_a_token_names_the_service_providers_that_are_enabled(cloud):
     assert "service_providers" not in told()
     cloud.admin.patch(path, {"service_provider": {"enabled": True}}, ok=200)
     assert told()["service_providers"] == [{"id": "beta", **urls}]
+    # As in Keystone, whatever the token is for, and with the catalogue or without.
+    for scope, query in (("unscoped", ""), ({"system": {"all": True}}, ""), (admin_scope(), "?nocatalog")):
+        made = cloud.nobody("POST", f"/v3/auth/tokens{query}", by_password("admin", ADMIN_PASSWORD, scope), ok=201)
+        seen = cloud.admin("GET", f"/v3/auth/tokens{query}", headers={"X-Subject-Token": made.headers["X-Subject-Token"]}, ok=200)
+        for body in (made, seen):
+            assert body.json["token"]["service_providers"] == [{"id": "beta", **urls}]
     cloud.admin.delete(path)
     assert "service_providers" not in told()
 
