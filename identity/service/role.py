@@ -104,6 +104,7 @@ def delete_role(tx: Tx, role_id: str) -> None:
 def imply(tx: Tx, prior_id: str, implied_id: str) -> tuple[Role, Role]:
     """Whoever has the prior role has the implied one from now on; harmless when repeated. Raises NotFound, Forbidden."""
     prior, implied = get_role(tx, prior_id), get_role(tx, implied_id)
+    # As in Keystone a domain's role may imply another domain's: by what the two imply of the cloud's it counts, and none of both is in a token.
     if prior.domain_id is None and implied.domain_id is not None:
         raise Forbidden(f"{prior_id} cannot imply the role {implied_id}, which is a domain's own.")
     if implied.name == NEVER_IMPLIED or implied is prior:

@@ -274,6 +274,21 @@ def test_a_domains_own_role_stays_in_it(cloud):
     assert names(body["token"], "roles") == ["member", "reader"]
 
 
+def test_a_domains_role_may_imply_anothers_as_in_keystone(cloud):
+    """Of roles that belong to domains only those of the cloud may not imply any; only an administrator of the cloud says so at all."""
+    first, second = cloud.house("first"), cloud.house("second")
+    implies = f"/v3/roles/{first.ids['role']}/implies/{second.ids['role']}"
+    cloud.admin("PUT", f"/v3/roles/{cloud.role('member')}/implies/{second.ids['role']}", ok=403)
+    for house in (first, second):
+        house.manager("PUT", implies, ok=403)
+    cloud.admin("PUT", implies, ok=201)
+    cloud.admin("PUT", f"/v3/roles/{second.ids['role']}/implies/{cloud.role('reader')}", ok=201)
+    user, project = cloud.make("user", name="ann", password="pw")["id"], first.ids["project"]
+    cloud.admin("PUT", f"/v3/projects/{project}/users/{user}/roles/{first.ids['role']}", ok=204)
+    body = cloud.nobody.post("/v3/auth/tokens", by_password("ann", "pw", {"project": {"id": project}}), ok=201)
+    assert names(body["token"], "roles") == ["reader"]
+
+
 def test_role_assignments(cloud):
     _, user, project = cloud.member("ann")
     group = cloud.make("group", name="g")

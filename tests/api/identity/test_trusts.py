@@ -57,6 +57,17 @@ def in_days(days):
     return (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@pytest.mark.parametrize("impersonation", [True, False])
+def test_what_its_token_could_be_for_is_what_the_user_in_it_has(cloud, pair, impersonation):
+    """As in Keystone: of the trustor where it impersonates, beyond the trust's project too, though it buys no other token; else of the trustee."""
+    other = cloud.make("project", name="other")
+    cloud.grant("reader", user=pair.user["id"], project=other["id"])
+    raw = pair.take(pair.give(impersonation=impersonation)).headers["X-Subject-Token"]
+    found = sorted(row["name"] for row in cloud.nobody.as_(raw).get("/v3/auth/projects")["projects"])
+    assert found == (["other", "trustor"] if impersonation else ["trustee"])
+    cloud.nobody("POST", "/v3/auth/tokens", by_token(raw, {"project": {"id": other["id"]}}), ok=403)
+
+
 def test_a_trust_lives_and_dies(cloud, pair):
     end = in_days(1)
     trust = pair.give(roles=[{"name": "reader"}, {"id": cloud.role("member")}], expires_at=end, note="kept")
