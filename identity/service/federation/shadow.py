@@ -32,12 +32,12 @@ def provide(tx: Tx, provider_id: str, protocol_id: str, mapped: Mapped) -> tuple
     Raises Unauthorized for a local user who is not there, Forbidden for a disabled provider or a group that is gone, NotFound for a domain or
     a role that is not there, BadRequest for a name that cannot be.
     """
-    if mapped.user.type == "local":
-        return _local(tx, mapped.user)
     # Who disables or deletes the provider waits for us, or we for him; and then ends the tokens of all its users, this one too.
     provider = tx.get(IdentityProvider, provider_id, with_for_update={"read": True}, populate_existing=True)
     if provider is None or not provider.enabled:
         raise Forbidden(f"Identity Provider {provider_id} is disabled.")
+    if mapped.user.type == "local":  # none of the provider's users: his tokens are like those by his password
+        return _local(tx, mapped.user)
     lock_name(tx, f"federated:{provider_id}:{protocol_id}:{mapped.user.unique_id}")
     domains = Domains(tx, mapped)
     domain_id = domains.id_of(mapped.user.domain, provider.domain_id)

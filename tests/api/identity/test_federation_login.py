@@ -330,6 +330,21 @@ def test_nobody_slips_in_while_the_provider_is_disabled(federation, monkeypatch,
     federation.ask(ok=code)
 
 
+def test_nor_as_a_local_user(federation, monkeypatch):
+    _, user, _ = federation.cloud.member("ann")
+    federation.rules([{"local": [{"user": {"id": user["id"], "type": "local"}}], "remote": [NAME]}])
+    client, _ = federation.come()
+    then = login.rules.evaluate
+
+    def disabled_first(*args, **more):
+        federation.change(identity_provider={"enabled": False})
+        return then(*args, **more)
+
+    monkeypatch.setattr(login.rules, "evaluate", disabled_first)
+    federation.ask(ok=403)
+    client.get("/v3/auth/projects")  # a token like those by password: the provider does not end it (docs/runbook/federation.md)
+
+
 def test_the_same_person_comes_twelve_times_at_once(federation):
     """One user, one of each project, and no fault."""
     federation.rules(PROJECTS)
