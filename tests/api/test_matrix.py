@@ -1,7 +1,8 @@
 """The authorization matrix, generated from `@operation`: who is refused what, kept in `matrix.golden` for people to read.
 
 `WOLKE_GOLDEN=write` writes it anew; the diff is the change of the law. Columns: r reader, m member, f another project's admin, a cloud admin;
-of identity by scope: system, domain and project with their reader, member, manager and admin. `+` passes policy, `-` is refused by it.
+of identity by scope: system, domain and project with their reader, member, manager and admin, `service` alone on a project, and a token
+without scope or roles. `+` passes policy, `-` is refused by it.
 """
 
 from __future__ import annotations
@@ -28,11 +29,26 @@ SCOPES: dict[str, dict[str, Any]] = {
     "system": {"system": True},
     "domain": {"domain_id": "d0"},
     "project": {"project_id": PROJECT, "project_domain_id": "d0"},
+    "unscoped": {},
 }
+
+
+def implied(role: str) -> frozenset[str]:
+    """The role with those that it implies; `service` implies none, and `nobody` is none."""
+    if role in RANKS:
+        return frozenset(RANKS[: RANKS.index(role) + 1])
+    return frozenset({role} - {"nobody"})
+
+
 # Who asks identity: `scope:role`, with the roles that it implies.
 BY_SCOPE = {
-    f"{scope}:{role}": Actor(user_id=f"{scope}-{role}", user_name=role, roles=frozenset(RANKS[: RANKS.index(role) + 1]), **SCOPES[scope])
-    for scope, roles in (("system", ("reader", "admin")), ("domain", ("reader", "manager", "admin")), ("project", RANKS))
+    f"{scope}:{role}": Actor(user_id=f"{scope}-{role}", user_name=role, roles=implied(role), **SCOPES[scope])
+    for scope, roles in (
+        ("system", ("reader", "member", "admin")),
+        ("domain", ("reader", "manager", "admin")),
+        ("project", (*RANKS, "service")),
+        ("unscoped", ("nobody",)),
+    )
     for role in roles
 }
 SOME_ID = "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"
