@@ -12,14 +12,13 @@ from typing import Any
 
 from common.api.idempotency import HEADER
 from common.api.microversions import text
-from common.api.operation import Operation
+from common.api.operation import JSON, Operation
 from common.api.portable import Schemas
 from common.api.service import Service
 from common.api.shapes import Shape
 from common.errors import BadRequest
 
 Json = dict[str, Any]
-JSON = "application/json"
 _PART = re.compile(r"{(\w+)}")
 _NO_BODY = (204, 205, 304)
 
@@ -155,7 +154,7 @@ def _parameters(service: Service, schemas: Schemas, items: Sequence[Operation]) 
 
 def _body(service: Service, schemas: Schemas, items: Sequence[Operation]) -> Json | None:
     if items[0].raw:
-        return {"content": {"application/octet-stream": {}}, "required": True} if items[0].method != "GET" else None
+        return _raw_body(schemas, items[0])
     shapes = [shape for item in items if (shape := _body_shape(schemas, item)) is not None]
     if not shapes:
         return None
@@ -164,6 +163,14 @@ def _body(service: Service, schemas: Schemas, items: Sequence[Operation]) -> Jso
         variants = [{**(_body_shape(schemas, item) or {}), **_variant(service, item)} for item in items]
         schema = {"oneOf" if items[0].body_key else "anyOf": variants}
     return {"content": {JSON: {"schema": schema}}, "required": True}
+
+
+def _raw_body(schemas: Schemas, item: Operation) -> Json | None:
+    """A body that the handler reads itself; one with a shape of which nothing is required may be missing."""
+    if item.method == "GET" or not item.takes:
+        return None
+    content = {media: {"schema": schemas.standard(shape)} if shape else {} for media, shape in item.takes.items()}
+    return {"content": content, "required": any(not shape or shape.get("required") for shape in item.takes.values())}
 
 
 def _body_shape(schemas: Schemas, item: Operation) -> Json | None:
@@ -181,13 +188,15 @@ def _responses(schemas: Schemas, items: Sequence[Operation]) -> Json:
                 answers[status].append(shape)
             answers.setdefault(status, [])
     return {
-        **{str(status): _response(status, shapes) for status, shapes in sorted(answers.items())},
+        **{str(status): _response(status, shapes, items[0].gives) for status, shapes in sorted(answers.items())},
         "default": {"$ref": "#/components/responses/Error"},
     }
 
 
-def _response(status: int, shapes: list[Json]) -> Json:
+def _response(status: int, shapes: list[Json], media: str) -> Json:
     made: Json = {"description": HTTPStatus(status).phrase}
     if shapes:
-        made["content"] = {JSON: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
+        made["content"] = {media: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
+    elif media != JSON and status not in _NO_BODY:
+        made["content"] = {media: {}}
     return made

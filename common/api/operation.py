@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from common.api.request import Request
 
 Handler = Callable[["Request"], Any]
+JSON, BYTES = "application/json", "application/octet-stream"
 FIRST: Version = (0, 0)
 LAST: Version = (99, 999)
 
@@ -54,6 +55,8 @@ class Operation:
     maximum: Version
     token: bool
     raw: bool
+    takes: Mapping[str, Shape]
+    gives: str
     read_only: bool
     guarded: tuple[str, ...]
 
@@ -82,7 +85,7 @@ def operation(
     method: str, path: str, *, action: str | None, status: int = 200, statuses: tuple[int, ...] = (), body: Shape | None = None,
     body_key: str | None = None, query: Mapping[str, Shape] | None = None, strict_query: bool = False, answer: Shape | None = None,
     secret: bool = False, minimum: Version = FIRST, maximum: Version = LAST, token: bool = True, raw: bool = False,
-    read_only: bool | None = None, guarded: tuple[str, ...] = (),
+    takes: Mapping[str, Shape] | None = None, gives: str = JSON, read_only: bool | None = None, guarded: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:  # fmt: skip
     """Declare that the decorated `fn(request) -> dict | Answer | None` answers `method path`.
 
@@ -92,7 +95,8 @@ def operation(
     answer: shape of the answer. status: that of an answer that names none; statuses: others that it may name. Both are checked in tests.
     secret: the answer holds a secret, or what another process says meanwhile: it is never kept, and `Idempotency-Key` is not heard. Of any
     other POST with a token it is: then all of the handler is one transaction (common/api/idempotency.py). minimum/maximum: microversions.
-    raw: the body is a stream, read by the handler. guarded: policies of fields that the handler asks `request.may` about. May be repeated.
+    raw: the body is a stream, read by the handler; takes: its media types and their shapes, for the document alone ({}: no body is read).
+    gives: the answer's media type. guarded: policies of fields that the handler asks `request.may` about. May be repeated.
     """
 
     def declare(handler: Handler) -> Handler:
@@ -101,6 +105,7 @@ def operation(
             body=Checker(body) if body is not None else None, body_key=body_key,
             query={name: Checker(shape) for name, shape in (query or {}).items()}, strict_query=strict_query,
             answer=answer, statuses=statuses, secret=secret, minimum=minimum, maximum=maximum, token=token, raw=raw,
+            takes={BYTES: {}} if takes is None else takes, gives=gives,
             read_only=method in ("GET", "HEAD") if read_only is None else read_only, guarded=guarded,
         )  # fmt: skip
         handler.operations = [made, *getattr(handler, "operations", [])]  # type: ignore[attr-defined]

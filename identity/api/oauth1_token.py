@@ -17,6 +17,11 @@ from identity.service.oauth1_signature import FORM, Signed
 
 MOST_BYTES = 16384
 AUTHORIZED = wrapped("token", obj({"oauth_verifier": STRING}, required=("oauth_verifier",)))
+# What the signature covers of a body, if one came; the rest stands in the header Authorization.
+SIGNED = {FORM: obj({}, extra=True)}
+TOKEN = obj(
+    {"oauth_token": STRING, "oauth_token_secret": STRING, "oauth_expires_at": STRING}, required=("oauth_token", "oauth_token_secret"),
+)  # fmt: skip
 ROLES = obj({"roles": array(WANTED_ROLES["items"], minItems=1, maxItems=1000)}, required=("roles",))
 
 
@@ -43,7 +48,7 @@ def _form(token_id: str, secret: str, expires_at: datetime | None) -> Answer:
     return Answer(stream=iter([data]), headers={"Content-Type": FORM, "Content-Length": str(len(data))})
 
 
-@operation("POST", "/v3/OS-OAUTH1/request_token", action=None, status=201, token=False, raw=True, secret=True)
+@operation("POST", "/v3/OS-OAUTH1/request_token", action=None, status=201, token=False, raw=True, takes=SIGNED, secret=True, gives=FORM, answer=TOKEN)  # fmt: skip
 def create_request_token(request: Request) -> Answer:
     """Let a consumer ask for access to a project, which the header Requested-Project-Id names."""
     signed, project_id = _signed(request), request.header("Requested-Project-Id")
@@ -71,7 +76,7 @@ def authorize_request_token(request: Request) -> dict[str, Any]:
     return {"token": {"oauth_verifier": request.run(lambda tx: service.give_verifier(tx, actor, token_id, role_ids))}}
 
 
-@operation("POST", "/v3/OS-OAUTH1/access_token", action=None, status=201, token=False, raw=True, secret=True)
+@operation("POST", "/v3/OS-OAUTH1/access_token", action=None, status=201, token=False, raw=True, takes=SIGNED, secret=True, gives=FORM, answer=TOKEN)  # fmt: skip
 def create_access_token(request: Request) -> Answer:
     """Give a consumer an access token in exchange for an authorized request token."""
     signed = _signed(request)

@@ -13,12 +13,14 @@ from identity.api import bodies
 from identity.api.shapes.answers import STRING
 from identity.service import oauth2
 
+FORM = "application/x-www-form-urlencoded"
 MOST_BYTES = 16384
 NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 TOKEN: dict[str, Any] = obj(
     {"access_token": STRING, "token_type": {"enum": ["Bearer"]}, "expires_in": {"type": "integer", "minimum": 0}},
     required=("access_token", "token_type", "expires_in"),
 )  # fmt: skip
+ASKED = obj({"grant_type": {"enum": [oauth2.GRANT]}, "client_id": STRING, "client_secret": STRING}, required=("grant_type",), extra=True)
 REFUSED = obj({"error": STRING, "error_description": STRING}, required=("error", "error_description"))
 
 # What the form names, or the header, becomes a log-in of this shape.
@@ -34,8 +36,9 @@ def _form(request: Request) -> bytes:
 
 
 @operation(
-    "POST", "/v3/OS-OAUTH2/token", action=None, token=False, raw=True, statuses=(400, 401, 403, 429), answer={"anyOf": [TOKEN, REFUSED]}
-)
+    "POST", "/v3/OS-OAUTH2/token", action=None, token=False, raw=True, takes={FORM: ASKED}, statuses=(400, 401, 403, 429),
+    answer={"anyOf": [TOKEN, REFUSED]},
+)  # fmt: skip
 def create_access_token(request: Request) -> Answer:
     """Give an access token to an application credential."""
     try:

@@ -95,7 +95,7 @@ def test_it_is_served_to_everybody_rendered_once(service, db):
 # What answers no JSON, or only ever refuses.
 BODILESS = {
     "PUT /v3/projects/{project_id}/tags/{tag}", "GET /v3/OS-SIMPLE-CERT/ca", "GET /v3/OS-SIMPLE-CERT/certificates", "GET /v3/auth/tokens/OS-PKI/revoked",
-    "POST /v3/OS-OAUTH1/request_token", "POST /v3/OS-OAUTH1/access_token", "GET /v3/OS-FEDERATION/saml2/metadata",
+    "GET /v3/OS-FEDERATION/saml2/metadata",
     "POST /v3/auth/OS-FEDERATION/saml2", "POST /v3/auth/OS-FEDERATION/saml2/ecp",
     *(f"{method} /v3/auth/OS-FEDERATION/{path}" for method in ("GET", "POST")
       for path in ("websso/{protocol_id}", "identity_providers/{idp_id}/protocols/{protocol_id}/websso")),
@@ -175,6 +175,21 @@ def toys():
         fn.__module__ = "toys"
         setattr(module, fn.__name__, fn)
     return Service("toys", KEYSTONE, [module], [], document="/v9/openapi.json", documented=True)
+
+
+def test_what_is_no_json_says_what_it_is():
+    paths, form = document(room("identity", "api").SERVICE)["paths"], "application/x-www-form-urlencoded"
+    oauth2, oauth1 = paths["/v3/OS-OAUTH2/token"]["post"], paths["/v3/OS-OAUTH1/access_token"]["post"]
+    assert oauth2["requestBody"]["content"][form]["schema"]["required"] == ["grant_type"]
+    assert (oauth2["requestBody"]["required"], list(oauth2["responses"]["200"]["content"])) == (True, ["application/json"])
+    assert (list(oauth1["requestBody"]["content"]), oauth1["requestBody"]["required"]) == ([form], False)
+    assert "oauth_token_secret" in oauth1["responses"]["201"]["content"][form]["schema"]["properties"]
+    websso = "/v3/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso"
+    assert "requestBody" not in paths[websso]["post"]
+    assert list(paths[f"{websso}/callback"]["get"]["responses"]["200"]["content"]) == ["text/html"]
+    assert document(room("image", "api").SERVICE)["paths"]["/images/{image_id}/file"]["put"]["requestBody"] == {
+        "content": {"application/octet-stream": {}}, "required": True,
+    }  # fmt: skip
 
 
 def test_several_actions_of_one_path_are_alternatives():

@@ -33,14 +33,14 @@ PAGE = """<!DOCTYPE html>
 
 
 @operation("GET", ANY, action=None, token=False, status=302, query={**BEGIN, "idp": TEXT})
-@operation("POST", ANY, action=None, token=False, raw=True, status=302, query={**BEGIN, "idp": TEXT})
+@operation("POST", ANY, action=None, token=False, raw=True, takes={}, status=302, query={**BEGIN, "idp": TEXT})
 def begin_websso(request: Request) -> Answer:
     """Send a browser to the only identity provider with the protocol, or to the one that `idp` or `remote_id` names."""
     return _begin(request, request.query.one("idp"))
 
 
 @operation("GET", ONE, action=None, token=False, status=302, query=BEGIN)
-@operation("POST", ONE, action=None, token=False, raw=True, status=302, query=BEGIN)
+@operation("POST", ONE, action=None, token=False, raw=True, takes={}, status=302, query=BEGIN)
 def begin_websso_at(request: Request) -> Answer:
     """Send a browser to the identity provider."""
     return _begin(request, request.path["idp_id"])
@@ -58,7 +58,7 @@ def _begin(request: Request, provider_id: str | None) -> Answer:
     return Answer(headers=headers)
 
 
-@operation("GET", CALLBACK, action=None, token=False, secret=True, query=BACK)
+@operation("GET", CALLBACK, action=None, token=False, secret=True, query=BACK, gives="text/html")
 def finish_websso(request: Request) -> Answer:
     """Take a browser's unscoped token to the dashboard, in a form that sends itself; the page is HTML, as Keystone's is."""
     said = service.Returned(*(request.query.one(name) for name in ("state", "code", "error", "iss")))
