@@ -6,7 +6,7 @@ from common.api.policy import ADMIN, Rule, rule
 from identity.policy.base import MANAGE_DOMAIN, READ, READ_DOMAIN, managed
 
 RULES: list[Rule] = [
-    # Of these the manager of a domain sees those that he may give.
+    # Of the cloud's roles the manager of a domain is shown one only if he may give it; the list, as Keystone's, names them all to him.
     rule("identity:get_role", f"{READ} or role:manager", "Show a role."),
     rule("identity:list_roles", f"{READ} or (role:manager and scope:domain)", "List roles."),
     *(rule(f"identity:{verb}_role", ADMIN, f"{verb.capitalize()} a role.") for verb in ("create", "update", "delete")),
