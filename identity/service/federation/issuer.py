@@ -1,7 +1,7 @@
 """The public keys and the endpoints of an OpenID provider, as its own discovery document names them, kept by this process.
 
 Whoever sends access tokens may make us look for keys, but not often, and not with many threads: an issuer is asked at most once in
-`PAUSE` seconds, and of this process's threads only `SLOTS` at a time ask or wait for it. No caller holds a transaction.
+`PAUSE` seconds, and of this process's threads only `SLOTS` at a time wait for it. No caller holds a transaction.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOG = logging.getLogger(__name__)
 SECONDS = 5.0
 FRESH, PAUSE, STALE = 300.0, 10.0, 3600.0
 MOST_BYTES = 1 << 20
-SLOTS = threading.BoundedSemaphore(2)
+SLOTS = 2
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -68,6 +68,8 @@ class Issuer:
 
     def __init__(self, url: str) -> None:
         self._url, self._known, self._next, self._lock = url, _Known(), float("-inf"), threading.Lock()
+        # Whoever is about to wait for the provider holds one.
+        self.slots = threading.BoundedSemaphore(SLOTS)
 
     def key(self, kid: str | None, key_type: str) -> PyJWK | None:
         """The key that a token names; None if the issuer has no such. key_type: RSA, EC or OKP.
@@ -98,9 +100,9 @@ class Issuer:
         """Ask the issuer again, if it is time; a key that is there and merely old waits for nobody."""
         if boottime() < self._next:
             return
-        if not SLOTS.acquire(blocking=False):
+        if not self.slots.acquire(blocking=False):
             if needed:
-                raise away("Too many log-ins wait for the keys of identity providers.", 1)
+                raise away(f"Too many log-ins wait for the keys of the identity provider {self._url}.", 1)
             return
         try:
             if self._lock.acquire(blocking=needed):
@@ -109,7 +111,7 @@ class Issuer:
                 finally:
                     self._lock.release()
         finally:
-            SLOTS.release()
+            self.slots.release()
 
     def _ask(self) -> None:
         if boottime() < self._next:

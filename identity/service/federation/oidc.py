@@ -9,7 +9,6 @@ import base64
 import hmac
 import logging
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -24,8 +23,6 @@ from identity.service.federation import bearer, issuer
 
 LOG = logging.getLogger(__name__)
 SCOPE = "openid profile email"
-# Who waits for a provider does not keep all threads of this process from the others.
-SLOTS = threading.BoundedSemaphore(2)
 ERROR = re.compile(r"[a-z_]{1,64}")
 
 
@@ -107,22 +104,23 @@ def _id_token(client: Client, flow: Flow, code: str) -> str:
 
 
 def _exchange(client: Client, flow: Flow, code: str) -> tuple[int, Mapping[str, Any]]:
-    endpoints = issuer.issuer_of(client.issuer).endpoints()
+    provider = issuer.issuer_of(client.issuer)
+    endpoints = provider.endpoints()
     _must_be_named(endpoints.token, "token_endpoint")
     basic = client.secret is not None and not endpoints.posted
     form = WebApplicationClient(client.id).prepare_request_body(
         code=code, redirect_uri=flow.redirect_uri, code_verifier=flow.verifier, include_client_id=not basic,
         client_secret=None if basic else client.secret,
     )  # fmt: skip
-    if not SLOTS.acquire(blocking=False):
-        raise issuer.away("Too many log-ins wait for identity providers.", 1)
+    if not provider.slots.acquire(blocking=False):
+        raise issuer.away(f"Too many log-ins wait for the identity provider {client.issuer}.", 1)
     try:
         return issuer.post(endpoints.token, form, _basic(client) if basic else {})
     except (OSError, ValueError, RecursionError, HTTPException) as error:
         LOG.warning("the token endpoint of the identity provider %s could not be asked: %s", client.issuer, error)
         raise issuer.away(f"The identity provider {client.issuer} does not answer.", 1) from None
     finally:
-        SLOTS.release()
+        provider.slots.release()
 
 
 def _basic(client: Client) -> dict[str, str]:

@@ -19,7 +19,7 @@ from common.config import CONF
 from identity import manage_federation
 from identity.models import DomainSecret, User
 from identity.service import crypt
-from identity.service.federation import issuer, oidc
+from identity.service.federation import issuer
 from tests.support import idp
 
 ROOT = "/v3/OS-FEDERATION"
@@ -363,13 +363,12 @@ def test_while_the_provider_is_away(world):
     provider.broken.add(idp.TOKEN)
     answer = browser.go(back, ok=503)
     assert answer.headers["Retry-After"] == "1"
-    for _ in range(2):
-        assert oidc.SLOTS.acquire(blocking=False)
-    try:
-        browser.go(back, ok=503)
-    finally:
-        oidc.SLOTS.release(2)
     provider.broken.clear()
+    slots = issuer.issuer_of(provider.url).slots
+    for _ in range(2):
+        assert slots.acquire(blocking=False)
+    assert "wait" in browser.go(back, ok=503).text
+    slots.release(2)
     browser.finish(back)
     provider.broken.add(idp.DISCOVERY)
     issuer.issuer_of.cache_clear()
