@@ -26,9 +26,15 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def db(postgres: Postgres) -> Iterator[Database]:
+def template() -> str:
+    """What `db` is a copy of."""
+    return "wolke_template"
+
+
+@pytest.fixture
+def db(postgres: Postgres, template: str) -> Iterator[Database]:
     """A database of this test's own, migrated to the head, as its owner."""
-    name = postgres.fresh()
+    name = postgres.fresh(template)
     made = Database(postgres.url(name), pool_size=10)
     yield made
     made.close()

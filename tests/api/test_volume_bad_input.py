@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from sqlalchemy import select
@@ -18,17 +17,15 @@ from common.db import Database
 from common.rbd_memory import Memory
 from image.api import SERVICE as IMAGE
 from image.engine.store import ImageStore
+from tests.support import odd
 from tests.support.api import PROJECT, Client, client
+from tests.support.samples import sample
 from volume.api import SERVICE as VOLUME
 from volume.models import Snapshot, Volume, VolumeType
 
-ODD = [
-    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "5\n", "true\n", "yeſ", "%", "'; --", [], [None], {}, {"a": {"b": []}},
-    ["x" * 300], "../..", 0, "in:", "latest",
-]  # fmt: skip
+ODD = [*odd.ODD, "in:", "latest"]
 # An image, a volume and a snapshot of this id are there.
-HERE = "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"
-PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%ff", "a%20b", "%27", HERE]
+HERE = odd.UUID
 QUERIES = [
     "limit=-1", "limit=--5", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
     "name=in:", "name=in:%22", "id=in:a,b", "status=in:x", "size_min=-1", "size_max=99999999999999999999", "created_at=gt:x", "created_at=lt:",
@@ -65,21 +62,6 @@ def path_of(service: Service, operation: Operation, value: str = "none") -> str:
     return service.prefixes[-1] + re.sub(r"\{\w+\}", value, operation.path)
 
 
-def places(shape: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every place in a shape, as its keys."""
-    for name, inner in shape.get("properties", {}).items():
-        yield (*above, name)
-        yield from places(inner, (*above, name))
-
-
-def put(body: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
-    for key in place[:-1]:
-        body = body.setdefault(key, {})
-        if not isinstance(body, dict):
-            return
-    body[place[-1]] = value
-
-
 def refused_badly(answer: Any) -> bool:
     return bool(answer.status_code >= 500 or (answer.status_code >= 400 and not answer.content))
 
@@ -88,15 +70,9 @@ def refused_badly(answer: Any) -> bool:
 def test_bodies(ask: dict[str, Client], name: str, operation: Operation) -> None:
     assert operation.body is not None
     service, wrong = SERVICES[name], []
-    path, good = path_of(service, operation, HERE), {}
-    for key in operation.body.shape.get("required", ()):
-        good[key] = GOOD.get(key, {})
-    bodies: list[Any] = [*ODD, *([value] for value in ODD)]
-    for place in places(operation.body.shape):
-        for value in ODD:
-            body = json.loads(json.dumps(good))
-            put(body, place, value)
-            bodies.append(body)
+    path, made = path_of(service, operation, HERE), sample(operation.body.shape)
+    good = {**made, **{key: GOOD[key] for key in made if key in GOOD}} if isinstance(made, dict) else {}
+    bodies: list[Any] = [*ODD, *([value] for value in ODD), *odd.bodies(operation, good, ODD)]
     if operation.method == "PATCH":
         bodies += [
             [{"op": op, "path": f"/{key}", "value": value}] for value in ODD for op in ("add", "replace") for key in ("name", "tags", "x")
@@ -112,7 +88,7 @@ def test_bodies(ask: dict[str, Client], name: str, operation: Operation) -> None
 @pytest.mark.parametrize(("name", "operation"), [pair for pair in EVERY if "{" in pair[1].path], ids=title)
 def test_paths(ask: dict[str, Client], name: str, operation: Operation) -> None:
     wrong = []
-    for value in PATHS:
+    for value in odd.PATHS:
         body = {operation.body_key: {}} if operation.body_key else {}
         answer = ask[name](operation.method, path_of(SERVICES[name], operation, value), raw=json.dumps(body).encode())
         if refused_badly(answer):

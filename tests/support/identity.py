@@ -19,9 +19,11 @@ from common.db import Database
 from identity import manage, public
 from identity.api import SERVICE
 from identity.models import Project, User
+from identity.service import crypt
 from identity.service.attempt import Who
 from identity.service.auth import issue_for
 from tests.support.api import Client
+from tests.support.postgres import Postgres
 
 ADMIN_PASSWORD = "secretadmin"
 ROUNDS = 4
@@ -58,6 +60,16 @@ def cheap_hashes() -> Iterator[None]:
                 CONF.clear_override(option, "identity")
 
 
+def bootstrapped_template(postgres: Postgres) -> str:
+    """The name of a database to copy in which identity is bootstrapped; nobody is connected to it."""
+    name = postgres.fresh()
+    db = Database(postgres.url(name), pool_size=1)
+    with cheap_hashes():
+        manage.bootstrap(db, admin_password=ADMIN_PASSWORD)
+    db.close()
+    return name
+
+
 @dataclass(frozen=True)
 class House:
     """A domain with one of each in it, and who works there: ids of domain, project, user, group and role; clients scoped to the domain."""
@@ -75,8 +87,12 @@ class House:
 class Cloud:
     """The service, its clients and shortcuts for what most stories begin with."""
 
-    def __init__(self, db: Database) -> None:
-        manage.bootstrap(db, admin_password=ADMIN_PASSWORD)
+    def __init__(self, db: Database, *, bootstrapped: bool = False) -> None:
+        """`bootstrapped`: the database is a copy of one that was; this process still lacks the keys of credentials."""
+        if bootstrapped:
+            crypt.make_keys()
+        else:
+            manage.bootstrap(db, admin_password=ADMIN_PASSWORD)
         check.ANSWERS = True
         SERVICE.connect(db, Authenticator(public.token_checker(db), seconds=0))
         self.db = db

@@ -9,6 +9,12 @@ from tests.support.compute import World, world
 
 
 @pytest.fixture
+def template() -> str:
+    """Without identity."""
+    return "wolke_template"
+
+
+@pytest.fixture
 def cloud(db: Database) -> World:
     """A small cloud with one host."""
     return world(db)

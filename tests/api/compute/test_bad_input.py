@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from common.api.operation import Operation
 from compute.api import SERVICE
+from compute.service import console
+from tests.support import odd
 from tests.support.compute import World
+from tests.support.samples import sample
 
-ODD = [
-    None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "5\n", "true\n", "yeſ", "%", "'; --", [], [None], {}, {"a": {"b": []}}, ["x" * 300],
-    "../..", "\u202e", 0, "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f",
-]  # fmt: skip
-PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%F0%9F%92%A9", "%ff", "a%20b", "%27", "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"]
 QUERIES = [
     "limit=-1", "limit=--5", "limit=x", "limit=0", "limit=1&marker=none", "marker=%00", "sort_key=none", "sort_key=name&sort_dir=up", "name=%ff", "name=%00",
     "name=(", "name=a{3,1}", "name=%5B", "name=%28%3F%3C", "name=\\Q", "name=%5C1", "status=%C3%A9", "ip=(", "ip6=%5B", "changes-since=x", "changes-since=", "deleted=maybe",
@@ -28,7 +24,7 @@ QUERIES = [
 ]  # fmt: skip
 GOOD: dict[str, Any] = {
     "server": {"name": "n", "flavorRef": "1"}, "flavor": {"name": "f", "ram": 1, "vcpus": 1, "disk": 1}, "keypair": {"name": "k"},
-    "volumeAttachment": {"volumeId": "5f0d3c1e-2f5b-4c0e-9d3a-6a7b8c9d0e1f"}, "wolke-setDiskLimits": {"disk": "vda"}, "reboot": {"type": "SOFT"},
+    "volumeAttachment": {"volumeId": odd.UUID}, "wolke-setDiskLimits": {"disk": "vda"}, "reboot": {"type": "SOFT"},
 }  # fmt: skip
 BODIES = [o for o in SERVICE.operations if o.body is not None]
 
@@ -37,20 +33,9 @@ def path_of(operation: Operation, server_id: str, value: str = "1") -> str:
     return "/v2.1" + re.sub(r"\{\w+\}", value, operation.path.replace("{server_id}", server_id))
 
 
-def places(shape: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, inner in shape.get("properties", {}).items():
-        yield (*above, name)
-        yield from places(inner, (*above, name))
-
-
-def put(body: dict, place: tuple[str, ...], value: Any) -> None:
-    for key in place[:-1]:
-        body = body.setdefault(key, {})
-    body[place[-1]] = value
-
-
 @pytest.fixture
-def ask(cloud: World) -> Any:
+def ask(cloud: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(console, "ANSWER_SECONDS", 0.0)  # no agent is there to answer
     server_id = cloud.active()
 
     def call(operation: Operation, body: Any = None, query: str = "", value: str = "1", wrong: list | None = None, path: str = "") -> None:
@@ -67,12 +52,12 @@ def ask(cloud: World) -> Any:
 def test_bodies(ask: Any, operation: Operation) -> None:
     wrong: list = []
     envelope = operation.body_key or next(iter(operation.body.shape.get("properties", {"a": 1})))
-    for place in places(operation.body.shape):
-        for value in ODD:
-            body = json.loads(json.dumps({envelope: GOOD.get(envelope, {"name": "n"})}))
-            put(body, place, value)
-            ask(operation, body, wrong=wrong)
-    for value in ODD:
+    made = sample(operation.body.shape)
+    made = made.get(envelope) if isinstance(made, dict) else None
+    good = {**made, **GOOD.get(envelope, {})} if isinstance(made, dict) else GOOD.get(envelope, made or {"name": "n"})
+    for body in odd.bodies(operation, {envelope: good}):
+        ask(operation, body, wrong=wrong)
+    for value in odd.ODD:
         ask(operation, value, wrong=wrong)
         ask(operation, {envelope: value}, wrong=wrong)
     assert not wrong, wrong[:3]
@@ -88,10 +73,11 @@ def test_lists_in_a_new_server(ask: Any, cloud: World, field: str) -> None:
     good = {"source_type": "blank", "destination_type": "volume", "volume_size": 1} if field == "block_device_mapping_v2" else {}
     wrong: list = []
     for name in known[field]:
-        for value in [*ODD, cloud.network_id, "10.0.0.5", "image", "snapshot", "local", "fe80::1"]:
-            for item in ([{**good, name: value}], [{**good, name: value}, {**good, name: value}]):
-                server = {"name": "n", "flavorRef": "1", "imageRef": cloud.image_id, field: item}
-                ask(operation, {"server": server}, wrong=wrong)
+        values = [*odd.ODD, cloud.network_id, "10.0.0.5", "image", "snapshot", "local", "fe80::1"]
+        items = [item for value in values for item in ([{**good, name: value}], [{**good, name: value}, {**good, name: value}])]
+        servers = [{"server": {"name": "n", "flavorRef": "1", "imageRef": cloud.image_id, field: item}} for item in items]
+        for body in odd.worth_asking(operation, servers, name):
+            ask(operation, body, wrong=wrong)
     assert not wrong, wrong[:3]
 
 
@@ -100,7 +86,7 @@ def test_paths_and_queries(ask: Any) -> None:
     for operation in SERVICE.operations:
         envelope = operation.body_key or (next(iter(operation.body.shape.get("properties", {"a": 1}))) if operation.body else "a")
         body = {envelope: GOOD.get(envelope)}
-        for value in PATHS:
+        for value in odd.PATHS:
             ask(operation, body, value=value, wrong=wrong)
             ask(operation, body, path="/v2.1" + re.sub(r"\{\w+\}", value, operation.path), wrong=wrong)
         if operation.method == "GET":
