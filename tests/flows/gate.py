@@ -6,6 +6,7 @@ parent; the worker that is killed is a real child process, which reaches them ov
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -247,11 +248,13 @@ def killed_child(db_url: str, scenario: Scenario, pairs: list[tuple[type, object
     """Fork a worker that is killed at its `at`-th line (None: never); (lines it ran, whether it was killed)."""
     mine, theirs = socket.socketpair()
     read, write = os.pipe()
+    gc.freeze()  # else the child's collector touches, and so copies, all that this process has
     pid = os.fork()
     if pid == 0:
         mine.close()
         os.close(read)
         _child(db_url, scenario, [(kind, Remote(theirs, n)) for n, (kind, _) in enumerate(pairs)], offset, at, write)
+    gc.unfreeze()
     theirs.close()
     os.close(write)
     server = threading.Thread(target=_serve, args=(mine, [engine for _, engine in pairs]))
