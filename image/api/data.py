@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import re
 
-from common.api.operation import Answer, operation
+from common.api.operation import BYTES, Answer, operation
 from common.api.request import Request
 from common.api.server import hold_stream
 from common.errors import BadRequest, RangeNotSatisfiable, UnsupportedMediaType
 from image.service import data, images
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
-BINARY = "application/octet-stream"
 
 
 @operation("PUT", "/images/{image_id}/file", action="image:data:upload", status=204, raw=True)
 def upload(request: Request) -> None:
     """Store the body as the image's data."""
     media = (request.header("Content-Type") or "").split(";")[0].strip().lower()
-    if media != BINARY:
-        raise UnsupportedMediaType(f"The media type {media!r} is not supported; use {BINARY}.")
+    if media != BYTES:
+        raise UnsupportedMediaType(f"The media type {media!r} is not supported; use {BYTES}.")
     hold_stream(request.http.env)
     ticket = request.run(lambda tx: data.begin(tx, request.actor, request.path["image_id"]))
     data.receive(request.service.db, ticket, request.stream, request.http.content_length)
 
 
-@operation("GET", "/images/{image_id}/file", action="image:data:download", statuses=(204, 206))
+@operation("GET", "/images/{image_id}/file", action="image:data:download", statuses=(204, 206), gives=BYTES)
 def download(request: Request) -> Answer:
     """The data, byte for byte as it came; 204 while there is none. `Range: bytes=a-b` gives a part."""
     image = request.read(lambda tx: images.get(tx, request.actor, request.path["image_id"]))
     if image.data is None or image.size is None:
         return Answer(status=204)
-    headers = {"Content-Type": BINARY, "Accept-Ranges": "bytes"}
+    headers = {"Content-Type": BYTES, "Accept-Ranges": "bytes"}
     first, last = asked_range(request.header("Range"), image.size)
     whole = last - first + 1 == image.size
     if not whole:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from common.api.answer_shapes import STRING, always
 from common.api.operation import Answer, operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
-from common.api.shapes import TEXT, Checker, array, obj
+from common.api.shapes import TEXT, Checker, array
 from common.errors import UnsupportedMediaType
 from image.api.patch import MEDIA_TYPES, PATCH, apply
 from image.api.shapes import CREATE, IMAGE, image_view
@@ -19,7 +20,7 @@ QUERY = {
     "visibility": {"enum": [*VISIBILITIES, "all", ""]}, "member_status": {"enum": [*members.STATUSES, "all"]},
 }  # fmt: skip
 _TAG = Checker({**TEXT, "minLength": 1})
-LIST = obj({"images": array(IMAGE), "first": {}, "next": {}, "schema": {}}, required=("images", "first", "schema"))
+LIST = always({"images": array(IMAGE), "first": STRING, "schema": STRING}, {"next": STRING})
 
 
 @operation("GET", "/images", action="image:image:list", query=QUERY, answer=LIST)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.api.answer_shapes import STRING, always
 from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import ID, array, obj
 from image.api.shapes import MEMBER, member_view
 from image.service import members
 
-LIST = obj({"members": array(MEMBER), "schema": {}}, required=("members", "schema"))
+LIST = always({"members": array(MEMBER), "schema": STRING})
 
 
 @operation("GET", "/images/{image_id}/members", action="image:member:list", answer=LIST)
