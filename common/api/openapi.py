@@ -52,8 +52,9 @@ def document(service: Service) -> Json:
 
 
 def _resources(service: Service) -> dict[str, Shape]:
-    """What answers show under a name of its own, one or a list; of several shapes with one name the first has it."""
-    shown = [(key, shape) for item in service.operations for key, shape in (item.answer or {}).get("properties", {}).items()]
+    """What answers show under a name of its own, one or a list; of several shapes with one name the first has it, a GET's before others."""
+    asked = sorted(service.operations, key=lambda item: item.method != "GET")
+    shown = [(key, shape) for item in asked for key, shape in (item.answer or {}).get("properties", {}).items()]
     listed = [(key.removesuffix("s"), shape["items"]) for key, shape in shown if shape.get("type") == "array"]
     found: dict[str, Shape] = {}
     for key, shape in shown + listed:

@@ -8,7 +8,8 @@ from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import LOOSE_BOOLEAN, TEXT, integer, obj, truth, wrapped
 from common.errors import NotFound
-from volume.api.shapes import META
+from volume.api.shapes.metadata import METADATA_IN
+from volume.api.shapes.volume import KNOWN_OF_IMAGE
 from volume.service import snapshots, volumes
 
 VOLUME = "/volumes/{volume_id}/action"
@@ -86,7 +87,10 @@ def set_bootable(request: Request) -> None:
     request.run(change)
 
 
-@operation("POST", VOLUME, action="volume:image_metadata:show", body_key="os-show_image_metadata", body=_empty("os-show_image_metadata"), read_only=True)  # fmt: skip
+@operation(
+    "POST", VOLUME, action="volume:image_metadata:show", body_key="os-show_image_metadata", body=_empty("os-show_image_metadata"),
+    answer=KNOWN_OF_IMAGE, read_only=True,
+)  # fmt: skip
 def show_image_metadata(request: Request) -> dict[str, Any]:
     """What it knows of its image."""
     return {"metadata": request.read(lambda tx: volumes.get(tx, request.actor, request.path["volume_id"]).volume.image_meta or {})}
@@ -94,7 +98,7 @@ def show_image_metadata(request: Request) -> dict[str, Any]:
 
 @operation(
     "POST", VOLUME, action="volume:image_metadata:update", body_key="os-set_image_metadata",
-    body=wrapped("os-set_image_metadata", wrapped("metadata", {**META, "type": "object"})),
+    body=wrapped("os-set_image_metadata", METADATA_IN), answer=KNOWN_OF_IMAGE,
 )  # fmt: skip
 def set_image_metadata(request: Request) -> dict[str, Any]:
     """Set some of that."""

@@ -6,17 +6,14 @@ from typing import Any
 
 from common.api.operation import operation
 from common.api.request import Request
-from common.api.shapes import obj, wrapped
 from common.errors import BadRequest, NotFound
-from volume.api.shapes import META, META_VALUE, meta
+from volume.api.shapes.metadata import ITEM, ITEM_IN, METADATA, METADATA_IN
+from volume.api.views import meta
 from volume.models import Snapshot, Volume
 from volume.service import snapshots, volumes
 
 VOLUME, SNAPSHOT = "/volumes/{volume_id}/metadata", "/snapshots/{snapshot_id}/metadata"
 MOST = 128
-BODY = wrapped("metadata", {**META, "type": "object"})
-ITEM = wrapped("meta", {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": META_VALUE})
-ANSWER = obj({"metadata": {"type": "object"}}, required=("metadata",))
 
 
 def _row(request: Request, tx: Any, *, locked: bool = False) -> Volume | Snapshot:
@@ -26,22 +23,22 @@ def _row(request: Request, tx: Any, *, locked: bool = False) -> Volume | Snapsho
     return (snapshots.get_locked if locked else snapshots.get)(tx, request.actor, request.path["snapshot_id"])
 
 
-@operation("GET", VOLUME, action="volume:metadata:show", answer=ANSWER)
-@operation("GET", SNAPSHOT, action="volume:snapshot:show", answer=ANSWER)
+@operation("GET", VOLUME, action="volume:metadata:show", answer=METADATA)
+@operation("GET", SNAPSHOT, action="volume:snapshot:show", answer=METADATA)
 def whole(request: Request) -> dict[str, Any]:
     """All of it."""
     return {"metadata": request.read(lambda tx: _row(request, tx).meta)}
 
 
-@operation("POST", VOLUME, action="volume:metadata:update", body=BODY, answer=ANSWER)
-@operation("POST", SNAPSHOT, action="volume:snapshot:update", body=BODY, answer=ANSWER)
+@operation("POST", VOLUME, action="volume:metadata:update", body=METADATA_IN, answer=METADATA)
+@operation("POST", SNAPSHOT, action="volume:snapshot:update", body=METADATA_IN, answer=METADATA)
 def merge(request: Request) -> dict[str, Any]:
     """Set these keys; the others stay."""
     return {"metadata": request.run(lambda tx: _merged(_row(request, tx, locked=True), meta(request.body["metadata"])))}
 
 
-@operation("PUT", VOLUME, action="volume:metadata:update", body=BODY, answer=ANSWER)
-@operation("PUT", SNAPSHOT, action="volume:snapshot:update", body=BODY, answer=ANSWER)
+@operation("PUT", VOLUME, action="volume:metadata:update", body=METADATA_IN, answer=METADATA)
+@operation("PUT", SNAPSHOT, action="volume:snapshot:update", body=METADATA_IN, answer=METADATA)
 def replace(request: Request) -> dict[str, Any]:
     """These keys and no others."""
 
@@ -53,16 +50,16 @@ def replace(request: Request) -> dict[str, Any]:
     return {"metadata": request.run(change)}
 
 
-@operation("GET", VOLUME + "/{key}", action="volume:metadata:show")
-@operation("GET", SNAPSHOT + "/{key}", action="volume:snapshot:show")
+@operation("GET", VOLUME + "/{key}", action="volume:metadata:show", answer=ITEM)
+@operation("GET", SNAPSHOT + "/{key}", action="volume:snapshot:show", answer=ITEM)
 def item(request: Request) -> dict[str, Any]:
     """One key."""
     key = request.path["key"]
     return {"meta": {key: request.read(lambda tx: _value(_row(request, tx), key))}}
 
 
-@operation("PUT", VOLUME + "/{key}", action="volume:metadata:update", body=ITEM)
-@operation("PUT", SNAPSHOT + "/{key}", action="volume:snapshot:update", body=ITEM)
+@operation("PUT", VOLUME + "/{key}", action="volume:metadata:update", body=ITEM_IN, answer=ITEM)
+@operation("PUT", SNAPSHOT + "/{key}", action="volume:snapshot:update", body=ITEM_IN, answer=ITEM)
 def set_item(request: Request) -> dict[str, Any]:
     """Set one key."""
     key, given = request.path["key"], meta(request.body["meta"])

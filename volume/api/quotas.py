@@ -6,13 +6,12 @@ from typing import Any
 
 from common.api.operation import operation
 from common.api.request import Request
-from common.api.shapes import integer, obj, wrapped
 from common.errors import NotFound
+from volume.api.shapes import quota as shapes
 from volume.service import quotas
 from volume.service.volumes import ZONE
 
 PATH = "/os-quota-sets/{target_id}"
-BODY = wrapped("quota_set", obj({**dict.fromkeys(quotas.DEFAULTS, integer(-1)), "tenant_id": {}, "project_id": {}, "id": {}, "force": {}}))
 LIMITS = {
     "maxTotalVolumes": "volumes", "maxTotalSnapshots": "snapshots", "maxTotalVolumeGigabytes": "gigabytes", "maxTotalBackups": "backups",
     "maxTotalBackupGigabytes": "backup_gigabytes",
@@ -43,7 +42,7 @@ def _visible(request: Request) -> str:
     return target
 
 
-@operation("GET", PATH, action="volume:quota:show", guarded=("volume:quota:show:other",))
+@operation("GET", PATH, action="volume:quota:show", guarded=("volume:quota:show:other",), answer=shapes.QUOTAS_OR_USAGE)
 def show(request: Request) -> dict[str, Any]:
     """A project's limits; with `usage` also what it has."""
     target = _visible(request)
@@ -54,13 +53,13 @@ def show(request: Request) -> dict[str, Any]:
     return {"quota_set": {"id": target, **{name: {"limit": allowed[name], "in_use": has[name], "reserved": 0} for name in allowed}}}
 
 
-@operation("GET", PATH + "/defaults", action="volume:quota:show", guarded=("volume:quota:show:other",))
+@operation("GET", PATH + "/defaults", action="volume:quota:show", guarded=("volume:quota:show:other",), answer=shapes.QUOTAS)
 def defaults(request: Request) -> dict[str, Any]:
     """The limits of a project that has none of its own."""
     return {"quota_set": {"id": _visible(request), **quotas.DEFAULTS}}
 
 
-@operation("PUT", PATH, action="volume:quota:update", body=BODY)
+@operation("PUT", PATH, action="volume:quota:update", body=shapes.UPDATE, answer=shapes.NEW_QUOTAS)
 def update(request: Request) -> dict[str, Any]:
     """Change a project's limits."""
     target = request.path["target_id"]
@@ -79,7 +78,7 @@ def reset(request: Request) -> None:
     request.run(lambda tx: quotas.reset(tx, request.path["target_id"]))
 
 
-@operation("GET", "/limits", action="volume:limits:show")
+@operation("GET", "/limits", action="volume:limits:show", answer=shapes.limits(*LIMITS, *USED))
 def limits(request: Request) -> dict[str, Any]:
     """The project's limits and what it has."""
     project_id = request.actor.project
@@ -88,19 +87,19 @@ def limits(request: Request) -> dict[str, Any]:
     return {"limits": {"rate": [], "absolute": absolute}}
 
 
-@operation("GET", "/os-availability-zone", action="volume:zone:list")
+@operation("GET", "/os-availability-zone", action="volume:zone:list", answer=shapes.ZONES)
 def zones(_request: Request) -> dict[str, Any]:
     """The one zone."""
     return {"availabilityZoneInfo": [{"zoneName": ZONE, "zoneState": {"available": True}}]}
 
 
-@operation("GET", "/extensions", action="volume:extension:list")
+@operation("GET", "/extensions", action="volume:extension:list", answer=shapes.EXTENSIONS)
 def extensions(_request: Request) -> dict[str, Any]:
     """The names under which clients look for parts of the API."""
     return {"extensions": [_extension(*item) for item in EXTENSIONS]}
 
 
-@operation("GET", "/extensions/{alias}", action="volume:extension:list")
+@operation("GET", "/extensions/{alias}", action="volume:extension:list", answer=shapes.ONE_EXTENSION)
 def extension(request: Request) -> dict[str, Any]:
     """One of them."""
     for item in EXTENSIONS:

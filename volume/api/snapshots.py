@@ -7,13 +7,13 @@ from typing import Any
 from common.api.operation import operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
-from common.api.shapes import TRUTHS, array, obj, truth, wrapped
+from common.api.shapes import TRUTHS, truth, wrapped
 from common.errors import BadRequest, NotFound
-from volume.api.shapes import CREATE_SNAPSHOT, SNAPSHOT, UPDATE, meta, named, snapshot_view
+from volume.api.shapes import snapshot as shapes
+from volume.api.shapes.volume import UPDATE
+from volume.api.views import meta, named, snapshot_view
 from volume.api.volumes import filled, scope
 from volume.service import listing, snapshots
-
-LIST = obj({"snapshots": array(SNAPSHOT), "snapshots_links": {}})
 
 
 def _page(request: Request, *, full: bool) -> dict[str, Any]:
@@ -25,19 +25,23 @@ def _page(request: Request, *, full: bool) -> dict[str, Any]:
     }
 
 
-@operation("GET", "/snapshots", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=LIST)
+@operation(
+    "GET", "/snapshots", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=shapes.PLAIN_SNAPSHOTS
+)
 def index(request: Request) -> dict[str, Any]:
     """The snapshots of the project, newest first."""
     return _page(request, full=False)
 
 
-@operation("GET", "/snapshots/detail", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=LIST)
+@operation(
+    "GET", "/snapshots/detail", action="volume:snapshot:list", guarded=("volume:snapshot:list:all_projects",), answer=shapes.SNAPSHOTS
+)
 def detail(request: Request) -> dict[str, Any]:
     """The same with the extended attributes."""
     return _page(request, full=True)
 
 
-@operation("POST", "/snapshots", action="volume:snapshot:create", status=202, body=CREATE_SNAPSHOT, answer=wrapped("snapshot", SNAPSHOT))
+@operation("POST", "/snapshots", action="volume:snapshot:create", status=202, body=shapes.CREATE, answer=shapes.PLAIN_SNAPSHOT)
 def create(request: Request) -> dict[str, Any]:
     """Take a snapshot of a volume; with `force` also of one in use."""
     body = request.body["snapshot"]
@@ -58,13 +62,15 @@ def create(request: Request) -> dict[str, Any]:
     return {"snapshot": made}
 
 
-@operation("GET", "/snapshots/{snapshot_id}", action="volume:snapshot:show", answer=wrapped("snapshot", SNAPSHOT))
+@operation("GET", "/snapshots/{snapshot_id}", action="volume:snapshot:show", answer=shapes.SNAPSHOT)
 def show(request: Request) -> dict[str, Any]:
     """One snapshot."""
     return {"snapshot": request.read(lambda tx: snapshot_view(snapshots.get(tx, request.actor, request.path["snapshot_id"])))}
 
 
-@operation("PUT", "/snapshots/{snapshot_id}", action="volume:snapshot:update", body=wrapped("snapshot", UPDATE), answer=wrapped("snapshot", SNAPSHOT))  # fmt: skip
+@operation(
+    "PUT", "/snapshots/{snapshot_id}", action="volume:snapshot:update", body=wrapped("snapshot", UPDATE), answer=shapes.PLAIN_SNAPSHOT
+)
 def update(request: Request) -> dict[str, Any]:
     """Change name or description."""
     body = request.body["snapshot"]

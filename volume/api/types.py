@@ -7,28 +7,18 @@ from typing import Any
 from common.api.operation import operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
-from common.api.shapes import LOOSE_BOOLEAN, NAME, OPTIONAL_TEXT, array, obj, truth, wrapped
+from common.api.shapes import truth
 from common.errors import BadRequest
-from volume.api.shapes import META, META_VALUE, TYPE, meta, type_view
+from volume.api.shapes import type as shapes
+from volume.api.shapes.metadata import ONE, ONE_IN
+from volume.api.shapes.type import PUBLIC
+from volume.api.views import meta, type_view
 from volume.service import listing, types
 
-PUBLIC = "os-volume-type-access:is_public"
-CREATE = wrapped(
-    "volume_type", obj({"name": NAME, "description": OPTIONAL_TEXT, "extra_specs": META, PUBLIC: LOOSE_BOOLEAN}, required=("name",))
-)
-UPDATE = wrapped(
-    "volume_type",
-    obj({"name": {**NAME, "type": ["string", "null"]}, "description": OPTIONAL_TEXT, "is_public": LOOSE_BOOLEAN, PUBLIC: LOOSE_BOOLEAN}),
-)
 SPEC = "/types/{type_id}/extra_specs/{key}"
-ITEM = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": META_VALUE}
-SPECS = wrapped("extra_specs", {**META, "type": "object"})
-ANSWER = wrapped("volume_type", TYPE)
 
 
-@operation(
-    "GET", "/types", action="volume:type:list", answer=obj({"volume_types": array(TYPE), "volume_type_links": {}, "volume_types_links": {}})
-)
+@operation("GET", "/types", action="volume:type:list", answer=shapes.TYPES)
 def index(request: Request) -> dict[str, Any]:
     """The types that the actor may use."""
     page = Page.asked(request, listing.TYPE_KEYS)
@@ -36,7 +26,7 @@ def index(request: Request) -> dict[str, Any]:
     return {"volume_types": [type_view(request, row) for row in rows], **next_link(request, "volume_types", rows, more)}
 
 
-@operation("GET", "/types/{type_id}", action="volume:type:show", guarded=("volume:type:extra_specs",), answer=ANSWER)
+@operation("GET", "/types/{type_id}", action="volume:type:show", guarded=("volume:type:extra_specs",), answer=shapes.TYPE)
 def show(request: Request) -> dict[str, Any]:
     """One type; `default` is the default one."""
     type_id = request.path["type_id"]
@@ -44,7 +34,7 @@ def show(request: Request) -> dict[str, Any]:
     return {"volume_type": type_view(request, found)}
 
 
-@operation("POST", "/types", action="volume:type:create", body=CREATE, answer=ANSWER)
+@operation("POST", "/types", action="volume:type:create", body=shapes.CREATE, answer=shapes.NEW_TYPE)
 def create(request: Request) -> dict[str, Any]:
     """Make a type."""
     body = request.body["volume_type"]
@@ -59,7 +49,7 @@ def create(request: Request) -> dict[str, Any]:
     return {"volume_type": view}
 
 
-@operation("PUT", "/types/{type_id}", action="volume:type:update", body=UPDATE, answer=ANSWER)
+@operation("PUT", "/types/{type_id}", action="volume:type:update", body=shapes.UPDATE, answer=shapes.TYPE)
 def update(request: Request) -> dict[str, Any]:
     """Change a type. Whether it is public has two names: the reference's, and the one that answers and the SDK have."""
     body = dict(request.body["volume_type"])
@@ -75,13 +65,13 @@ def delete(request: Request) -> None:
     request.run(lambda tx: types.delete(tx, request.path["type_id"]))
 
 
-@operation("GET", "/types/{type_id}/extra_specs", action="volume:type:extra_specs")
+@operation("GET", "/types/{type_id}/extra_specs", action="volume:type:extra_specs", answer=shapes.SPECS)
 def extra_specs(request: Request) -> dict[str, Any]:
     """A type's extra specs."""
     return {"extra_specs": request.read(lambda tx: types.get(tx, request.actor, request.path["type_id"]).extra_specs)}
 
 
-@operation("POST", "/types/{type_id}/extra_specs", action="volume:type:update", body=SPECS)
+@operation("POST", "/types/{type_id}/extra_specs", action="volume:type:update", body=shapes.SPECS_IN, answer=shapes.SPECS)
 def set_extra_specs(request: Request) -> dict[str, Any]:
     """Set some extra specs."""
     given = meta(request.body["extra_specs"])
@@ -89,14 +79,14 @@ def set_extra_specs(request: Request) -> dict[str, Any]:
     return {"extra_specs": given}
 
 
-@operation("GET", SPEC, action="volume:type:extra_specs")
+@operation("GET", SPEC, action="volume:type:extra_specs", answer=ONE)
 def extra_spec(request: Request) -> dict[str, Any]:
     """One extra spec."""
     type_id, key = request.path["type_id"], request.path["key"]
     return {key: request.read(lambda tx: types.extra_spec(tx, request.actor, type_id, key))}
 
 
-@operation("PUT", SPEC, action="volume:type:update", body=ITEM)
+@operation("PUT", SPEC, action="volume:type:update", body=ONE_IN, answer=ONE)
 def set_extra_spec(request: Request) -> dict[str, Any]:
     """Set one extra spec."""
     type_id, key, given = request.path["type_id"], request.path["key"], meta(request.body)
@@ -112,7 +102,7 @@ def remove_extra_spec(request: Request) -> None:
     request.run(lambda tx: types.remove_extra_spec(tx, request.path["type_id"], request.path["key"]))
 
 
-@operation("GET", "/types/{type_id}/encryption", action="volume:type:show")
+@operation("GET", "/types/{type_id}/encryption", action="volume:type:show", answer=shapes.ENCRYPTION)
 def encryption(request: Request) -> dict[str, Any]:
     """How volumes of this type are encrypted: empty, as of every type that is not."""
     request.read(lambda tx: types.get(tx, request.actor, request.path["type_id"]))

@@ -8,9 +8,10 @@ from typing import Any
 from common.api.operation import operation
 from common.api.paging import Page, next_link
 from common.api.request import Request
-from common.api.shapes import array, obj, wrapped
+from common.api.shapes import wrapped
 from common.errors import BadRequest
-from volume.api.shapes import BRIEF, CREATE_VOLUME, UPDATE, VOLUME, brief_volume, meta, named, plain_view, volume_view
+from volume.api.shapes import volume as shapes
+from volume.api.views import brief_volume, meta, named, plain_view, volume_view
 from volume.service import listing, volumes
 
 
@@ -31,21 +32,21 @@ def _page(request: Request) -> tuple[list[volumes.Found], dict[str, Any]]:
     return rows, next_link(request, "volumes", rows, more or filled(page, rows))
 
 
-@operation("GET", "/volumes", action="volume:volume:list", guarded=("volume:volume:list:all_projects",), answer=obj({"volumes": array(BRIEF), "volumes_links": {}}))  # fmt: skip
+@operation("GET", "/volumes", action="volume:volume:list", guarded=("volume:volume:list:all_projects",), answer=shapes.BRIEF_VOLUMES)
 def index(request: Request) -> dict[str, Any]:
     """The volumes of the project, newest first."""
     rows, more = _page(request)
     return {"volumes": [brief_volume(request, row) for row in rows], **more}
 
 
-@operation("GET", "/volumes/detail", action="volume:volume:list", guarded=("volume:volume:list:all_projects",), answer=obj({"volumes": array(VOLUME), "volumes_links": {}}))  # fmt: skip
+@operation("GET", "/volumes/detail", action="volume:volume:list", guarded=("volume:volume:list:all_projects",), answer=shapes.VOLUMES)
 def detail(request: Request) -> dict[str, Any]:
     """The same in full."""
     rows, more = _page(request)
     return {"volumes": [volume_view(request, row) for row in rows], **more}
 
 
-@operation("POST", "/volumes", action="volume:volume:create", status=202, body=CREATE_VOLUME, answer=wrapped("volume", VOLUME))
+@operation("POST", "/volumes", action="volume:volume:create", status=202, body=shapes.CREATE, answer=shapes.PLAIN_VOLUME)
 def create(request: Request) -> dict[str, Any]:
     """Make a volume: empty, from an image, or from a snapshot."""
     body = request.body["volume"]
@@ -66,15 +67,13 @@ def create(request: Request) -> dict[str, Any]:
     return {"volume": request.run(lambda tx: plain_view(request, volumes.create(tx, request.actor, wish)))}
 
 
-@operation(
-    "GET", "/volumes/{volume_id}", action="volume:volume:show", guarded=("volume:volume:show:host",), answer=wrapped("volume", VOLUME)
-)
+@operation("GET", "/volumes/{volume_id}", action="volume:volume:show", guarded=("volume:volume:show:host",), answer=shapes.VOLUME)
 def show(request: Request) -> dict[str, Any]:
     """One volume."""
     return {"volume": request.read(lambda tx: volume_view(request, volumes.get(tx, request.actor, request.path["volume_id"])))}
 
 
-@operation("PUT", "/volumes/{volume_id}", action="volume:volume:update", body=wrapped("volume", UPDATE), answer=wrapped("volume", VOLUME))
+@operation("PUT", "/volumes/{volume_id}", action="volume:volume:update", body=wrapped("volume", shapes.UPDATE), answer=shapes.PLAIN_VOLUME)
 def update(request: Request) -> dict[str, Any]:
     """Change name, description or metadata."""
     body = request.body["volume"]

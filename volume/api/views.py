@@ -1,4 +1,4 @@
-"""How volumes, snapshots and types look on the wire at 3.0."""
+"""How volumes, snapshots and types look on the wire at 3.0; their shapes are in `volume.api.shapes`."""
 
 from __future__ import annotations
 
@@ -7,71 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from common.api.request import Request
-from common.api.shapes import OPTIONAL_TEXT, OPTIONAL_UUID, TEXT, UUID, Shape, array, integer, obj, wrapped
 from volume.models import Snapshot, VolumeType
 from volume.service.status import status_of_snapshot
 from volume.service.volumes import Found
-
-# Metadata as Cinder takes it: numbers and booleans come back as the text they are.
-META_VALUE: Shape = {"type": ["string", "number", "boolean", "null"], "maxLength": 255, "pattern": r"^[^\u0000]*$"}
-META: Shape = {
-    "type": ["object", "null"], "maxProperties": 128, "additionalProperties": META_VALUE,
-    "propertyNames": {"minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]+$"},
-}  # fmt: skip
-NAME: Shape = OPTIONAL_TEXT
-SIZE: Shape = {"anyOf": [integer(1), {"type": "null"}]}
-IGNORED: Shape = {}
-LINKS: Shape = array({"type": "object"})
-
-CREATE_VOLUME = obj(
-    {
-        "volume": obj(
-            {
-                "size": SIZE, "name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME, "metadata": META,
-                "volume_type": OPTIONAL_TEXT, "imageRef": OPTIONAL_TEXT, "image_id": OPTIONAL_TEXT, "snapshot_id": OPTIONAL_UUID,
-                "source_volid": OPTIONAL_UUID, "source_replica": IGNORED, "consistencygroup_id": IGNORED, "multiattach": IGNORED,
-                "availability_zone": OPTIONAL_TEXT, "scheduler_hints": IGNORED, "user_id": IGNORED, "project_id": IGNORED,
-                "status": IGNORED, "attach_status": IGNORED,
-            },
-            extra={"type": "null"},  # what a later microversion names, and a client leaves out by null
-        ),
-        "OS-SCH-HNT:scheduler_hints": IGNORED,
-    },
-    required=("volume",),
-)  # fmt: skip
-UPDATE: Shape = obj({"name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME, "metadata": META})
-CREATE_SNAPSHOT = wrapped(
-    "snapshot",
-    obj(
-        {
-            "volume_id": OPTIONAL_UUID, "name": NAME, "description": NAME, "display_name": NAME, "display_description": NAME,
-            "force": {"type": ["boolean", "string", "null"]}, "metadata": META,
-        },
-        required=("volume_id",),
-    ),
-)  # fmt: skip
-
-_BRIEF = {"id": UUID, "name": OPTIONAL_TEXT, "links": LINKS}
-VOLUME = obj(
-    {**_BRIEF, "status": TEXT, "size": {"type": "integer"}, "bootable": {"enum": ["true", "false"]}, "created_at": TEXT, "metadata": {"type": "object"}},
-    required=(
-        "id", "name", "links", "status", "size", "bootable", "created_at", "updated_at", "metadata", "attachments", "volume_type",
-        "availability_zone", "description", "snapshot_id", "source_volid", "user_id", "encrypted", "replication_status",
-        "consistencygroup_id", "multiattach", "migration_status",
-    ),
-    extra=True,
-)  # fmt: skip
-BRIEF = obj(_BRIEF, required=("id", "name", "links"))
-_SNAPSHOT = {
-    "id": UUID, "name": OPTIONAL_TEXT, "description": OPTIONAL_TEXT, "volume_id": UUID, "status": TEXT, "size": {"type": "integer"},
-    "created_at": TEXT, "updated_at": {}, "metadata": {"type": "object"},
-}  # fmt: skip
-SNAPSHOT = obj(_SNAPSHOT, required=tuple(_SNAPSHOT), extra=True)
-TYPE = obj(
-    {"id": UUID, "name": TEXT, "description": OPTIONAL_TEXT, "is_public": {"type": "boolean"}, "extra_specs": {"type": "object"}},
-    required=("id", "name", "description", "is_public"),
-    extra=True,
-)
 
 
 def moment(value: datetime | None) -> str | None:
