@@ -17,6 +17,7 @@ PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner")
 SERVICE_OWNERS = ("network:router_interface", "network:router_gateway", "network:floatingip", "network:distributed")
 RESERVED = ("network:", "compute:")  # whose device_id the cloud itself acts on: a tenant may not name another's
 BINDING = {"binding:host_id": "host_id", "binding:vnic_type": "vnic_type", "binding:profile": "profile"}
+UNBOUND: Mapping[str, Any] = {"host_id": "", "vnic_type": "normal", "profile": {}}  # what null makes of each
 MAX_PAIRS = 10
 
 
@@ -166,7 +167,7 @@ def update(tx: Tx, actor: Actor, id: str, body: Mapping[str, Any], revision: int
             setattr(port, key, body[key])
     for key, column in BINDING.items():
         if key in body:
-            setattr(port, column, body[key] or type(getattr(port, column))())
+            setattr(port, column, body[key] or UNBOUND[column])
     if body.get("mac_address"):
         port.mac_address = address.normal_mac(body["mac_address"])
     _update_security(tx, actor, network, port, body)
