@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.api.answer_shapes import EXTENSION, always
 from common.api.operation import operation
 from common.api.request import Request
+from common.api.shapes import array
 from network.service import errors
 
 UPDATED = "2026-11-20T00:00:00-00:00"
@@ -41,13 +43,13 @@ def _view(alias: str) -> dict[str, Any]:
     return {"alias": alias, "name": found[0], "description": found[1], "updated": UPDATED, "links": []}
 
 
-@operation("GET", "/extensions", action="network:extension:list")
+@operation("GET", "/extensions", action="network:extension:list", answer=always({"extensions": array(EXTENSION)}))
 def index(request: Request) -> Any:
     """List the extensions."""
     return {"extensions": [_view(alias) for alias in EXTENSIONS]}
 
 
-@operation("GET", "/extensions/{alias}", action="network:extension:list")
+@operation("GET", "/extensions/{alias}", action="network:extension:list", answer=always({"extension": EXTENSION}))
 def show(request: Request) -> Any:
     """Show one."""
     return {"extension": _view(request.path["alias"])}

@@ -8,6 +8,7 @@ from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
 from network.api import kit
+from network.api.shapes.floating_ip import FLOATING_IP
 from network.models import FloatingIp
 from network.service import floating_ip as service
 
@@ -57,13 +58,13 @@ def view(_request: Request, row: FloatingIp) -> dict[str, Any]:
 NOUN = kit.Noun("floatingip", "floatingips", FloatingIp, view, guarded={"floating_ip_address": "floating_ip_address"})
 
 
-@operation("GET", "/floatingips", action="network:floatingip:list")
+@operation("GET", "/floatingips", action="network:floatingip:list", answer=FLOATING_IP.many)
 def index(request: Request) -> Any:
     """List the actor's."""
     return kit.show_all(request, NOUN)
 
 
-@operation("GET", "/floatingips/{id}", action="network:floatingip:show")
+@operation("GET", "/floatingips/{id}", action="network:floatingip:show", answer=FLOATING_IP.one)
 def show(request: Request) -> Any:
     """Show one."""
     return kit.show_one(request, NOUN)
@@ -76,13 +77,16 @@ def show(request: Request) -> Any:
     status=201,
     guarded=("network:floatingip:create:floating_ip_address",),
     body=kit.envelope("floatingip", CREATE, "floatingips"),
+    answer=FLOATING_IP.made,
 )
 def create(request: Request) -> Any:
     """Create one or several; with `port_id` at once associated."""
     return kit.create(request, NOUN, service.create)
 
 
-@operation("PUT", "/floatingips/{id}", action="network:floatingip:update", body=kit.envelope("floatingip", UPDATE))
+@operation(
+    "PUT", "/floatingips/{id}", action="network:floatingip:update", body=kit.envelope("floatingip", UPDATE), answer=FLOATING_IP.changed
+)
 def update(request: Request) -> Any:
     """Associate, or with `port_id` null take off."""
     return kit.update(request, NOUN, service.update)

@@ -8,6 +8,7 @@ from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
 from network.api import kit
+from network.api.shapes.network import NETWORK
 from network.models import Network
 from network.service import network as service
 
@@ -65,13 +66,13 @@ _CREATE_GUARDS = tuple(f"network:network:create:{field}" for field in ("shared",
 _UPDATE_GUARDS = tuple(f"network:network:update:{field}" for field in ("shared", "external", "is_default", "provider"))
 
 
-@operation("GET", "/networks", action="network:network:list", guarded=("network:network:show:provider",))
+@operation("GET", "/networks", action="network:network:list", guarded=("network:network:show:provider",), answer=NETWORK.many)
 def index(request: Request) -> Any:
     """List networks that are the actor's, shared or external."""
     return kit.show_all(request, NOUN)
 
 
-@operation("GET", "/networks/{id}", action="network:network:show", guarded=("network:network:show:provider",))
+@operation("GET", "/networks/{id}", action="network:network:show", guarded=("network:network:show:provider",), answer=NETWORK.one)
 def show(request: Request) -> Any:
     """Show one."""
     return kit.show_one(request, NOUN)
@@ -84,13 +85,21 @@ def show(request: Request) -> Any:
     status=201,
     guarded=_CREATE_GUARDS,
     body=kit.envelope("network", CREATE, "networks"),
+    answer=NETWORK.made,
 )
 def create(request: Request) -> Any:
     """Create one or several."""
     return kit.create(request, NOUN, service.create)
 
 
-@operation("PUT", "/networks/{id}", action="network:network:update", guarded=_UPDATE_GUARDS, body=kit.envelope("network", UPDATE))
+@operation(
+    "PUT",
+    "/networks/{id}",
+    action="network:network:update",
+    guarded=_UPDATE_GUARDS,
+    body=kit.envelope("network", UPDATE),
+    answer=NETWORK.changed,
+)
 def update(request: Request) -> Any:
     """Change one."""
     return kit.update(request, NOUN, service.update)

@@ -8,6 +8,7 @@ from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
 from network.api import kit
+from network.api.shapes.port import PORT
 from network.models import Port
 from network.service import port as service
 
@@ -70,13 +71,13 @@ NOUN = kit.Noun(
 )
 
 
-@operation("GET", "/ports", action="network:port:list", guarded=("network:port:show:binding",))
+@operation("GET", "/ports", action="network:port:list", guarded=("network:port:show:binding",), answer=PORT.many)
 def index(request: Request) -> Any:
     """List ports that are the actor's or on its networks."""
     return kit.show_all(request, NOUN)
 
 
-@operation("GET", "/ports/{id}", action="network:port:show", guarded=("network:port:show:binding",))
+@operation("GET", "/ports/{id}", action="network:port:show", guarded=("network:port:show:binding",), answer=PORT.one)
 def show(request: Request) -> Any:
     """Show one."""
     return kit.show_one(request, NOUN)
@@ -85,6 +86,7 @@ def show(request: Request) -> Any:
 @operation(
     "POST", "/ports", action="network:port:create", status=201, guarded=("network:port:create:binding",),
     body=kit.envelope("port", CREATE, "ports"),
+    answer=PORT.made,
 )  # fmt: skip
 def create(request: Request) -> Any:
     """Create one or several."""
@@ -97,6 +99,7 @@ def create(request: Request) -> Any:
     action="network:port:update",
     guarded=("network:port:update:binding", "network:port:update:mac_address"),
     body=kit.envelope("port", UPDATE),
+    answer=PORT.changed,
 )
 def update(request: Request) -> Any:
     """Change one."""

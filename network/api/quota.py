@@ -9,6 +9,7 @@ from common.api.operation import Answer, operation
 from common.api.request import Request
 from common.db import Tx, lock_projects
 from common.errors import Forbidden
+from network.api.shapes import quota as answers
 from network.service import quota as service
 
 LIMIT: shapes.Shape = shapes.integer(-1)
@@ -24,7 +25,7 @@ def _project(request: Request) -> str:
     return project_id
 
 
-@operation("GET", "/quotas", action="network:quota:list")
+@operation("GET", "/quotas", action="network:quota:list", answer=answers.QUOTAS)
 def index(request: Request) -> Any:
     """Limits of every project that has its own."""
 
@@ -34,21 +35,21 @@ def index(request: Request) -> Any:
     return {"quotas": request.read(read)}
 
 
-@operation("GET", "/quotas/{quota_project}", action="network:quota:show", guarded=("network:quota:list",))
+@operation("GET", "/quotas/{quota_project}", action="network:quota:show", guarded=("network:quota:list",), answer=answers.QUOTA)
 def show(request: Request) -> Any:
     """A project's limits."""
     project_id = _project(request)
     return {"quota": request.read(lambda tx: service.limits(tx, project_id))}
 
 
-@operation("GET", "/quotas/{quota_project}/default", action="network:quota:show", guarded=("network:quota:list",))
+@operation("GET", "/quotas/{quota_project}/default", action="network:quota:show", guarded=("network:quota:list",), answer=answers.QUOTA)
 def show_default(request: Request) -> Any:
     """The limits that hold where none are set."""
     _project(request)
     return {"quota": dict(service.DEFAULTS)}
 
 
-@operation("GET", "/quotas/{quota_project}/details", action="network:quota:show", guarded=("network:quota:list",))
+@operation("GET", "/quotas/{quota_project}/details", action="network:quota:show", guarded=("network:quota:list",), answer=answers.DETAILS)
 def show_details(request: Request) -> Any:
     """A project's limits and what it uses of them."""
     project_id = _project(request)
@@ -60,7 +61,7 @@ def show_details(request: Request) -> Any:
     return {"quota": request.read(read)}
 
 
-@operation("PUT", "/quotas/{quota_project}", action="network:quota:update", body=UPDATE)
+@operation("PUT", "/quotas/{quota_project}", action="network:quota:update", body=UPDATE, answer=answers.QUOTA)
 def update(request: Request) -> Any:
     """Set limits; -1 is none. With `check_limit` none may be less than what is used."""
     project_id, body = request.path["quota_project"], request.body["quota"]

@@ -9,6 +9,7 @@ from common.api.operation import Answer, operation
 from common.api.request import Request
 from common.errors import Forbidden
 from network.api import kit
+from network.api.shapes import router
 from network.models import Router
 from network.service import router as service
 
@@ -64,13 +65,13 @@ def _gateway(request: Request, body: dict[str, Any], verb: str) -> dict[str, Any
     return {**body, "external_gateway_info": {**info, "enable_snat": None if snat is None else shapes.truth(snat)}}
 
 
-@operation("GET", "/routers", action="network:router:list")
+@operation("GET", "/routers", action="network:router:list", answer=router.ROUTER.many)
 def index(request: Request) -> Any:
     """List the actor's routers."""
     return kit.show_all(request, NOUN)
 
 
-@operation("GET", "/routers/{id}", action="network:router:show")
+@operation("GET", "/routers/{id}", action="network:router:show", answer=router.ROUTER.one)
 def show(request: Request) -> Any:
     """Show one."""
     return kit.show_one(request, NOUN)
@@ -83,6 +84,7 @@ def show(request: Request) -> Any:
     status=201,
     guarded=("network:router:create:gateway",),
     body=kit.envelope("router", CREATE, "routers"),
+    answer=router.ROUTER.made,
 )
 def create(request: Request) -> Any:
     """Create one or several."""
@@ -90,7 +92,12 @@ def create(request: Request) -> Any:
 
 
 @operation(
-    "PUT", "/routers/{id}", action="network:router:update", guarded=("network:router:update:gateway",), body=kit.envelope("router", UPDATE)
+    "PUT",
+    "/routers/{id}",
+    action="network:router:update",
+    guarded=("network:router:update:gateway",),
+    body=kit.envelope("router", UPDATE),
+    answer=router.ROUTER.changed,
 )
 def update(request: Request) -> Any:
     """Change one; its gateway too."""
@@ -117,13 +124,15 @@ def _interface(made: service.Interface) -> dict[str, Any]:
     }
 
 
-@operation("PUT", "/routers/{id}/add_router_interface", action="network:router:add_interface", body=INTERFACE)
+@operation("PUT", "/routers/{id}/add_router_interface", action="network:router:add_interface", body=INTERFACE, answer=router.INTERFACE)
 def add_interface(request: Request) -> Any:
     """Plug the router into a subnet, or into a port."""
     return request.run(lambda tx: _interface(service.add_interface(tx, request.actor, request.path["id"], request.body)))
 
 
-@operation("PUT", "/routers/{id}/remove_router_interface", action="network:router:remove_interface", body=INTERFACE)
+@operation(
+    "PUT", "/routers/{id}/remove_router_interface", action="network:router:remove_interface", body=INTERFACE, answer=router.INTERFACE
+)
 def remove_interface(request: Request) -> Any:
     """Unplug it."""
     return request.run(lambda tx: _interface(service.remove_interface(tx, request.actor, request.path["id"], request.body)))

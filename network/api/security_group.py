@@ -8,6 +8,7 @@ from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
 from network.api import kit
+from network.api.shapes.security_group import GROUP, RULE
 from network.models import SecurityGroup, SecurityGroupRule
 from network.service import security_group as service
 
@@ -56,7 +57,7 @@ def view(request: Request, row: SecurityGroup) -> dict[str, Any]:
 
 
 NOUN = kit.Noun("security_group", "security_groups", SecurityGroup, view)
-RULE = kit.Noun("security_group_rule", "security_group_rules", SecurityGroupRule, view_rule)
+RULE_NOUN = kit.Noun("security_group_rule", "security_group_rules", SecurityGroupRule, view_rule)
 
 
 def _first_use(request: Request) -> None:
@@ -67,14 +68,14 @@ def _first_use(request: Request) -> None:
         request.read(lambda tx: service.ensure_default(tx, project_id))
 
 
-@operation("GET", "/security-groups", action="network:security_group:list")
+@operation("GET", "/security-groups", action="network:security_group:list", answer=GROUP.many)
 def index(request: Request) -> Any:
     """List the actor's groups."""
     _first_use(request)
     return kit.show_all(request, NOUN)
 
 
-@operation("GET", "/security-groups/{id}", action="network:security_group:show")
+@operation("GET", "/security-groups/{id}", action="network:security_group:show", answer=GROUP.one)
 def show(request: Request) -> Any:
     """Show one."""
     return kit.show_one(request, NOUN)
@@ -83,13 +84,20 @@ def show(request: Request) -> Any:
 @operation(
     "POST", "/security-groups", action="network:security_group:create", status=201,
     body=kit.envelope("security_group", CREATE, "security_groups"),
+    answer=GROUP.made,
 )  # fmt: skip
 def create(request: Request) -> Any:
     """Create one or several."""
     return kit.create(request, NOUN, service.create)
 
 
-@operation("PUT", "/security-groups/{id}", action="network:security_group:update", body=kit.envelope("security_group", UPDATE))
+@operation(
+    "PUT",
+    "/security-groups/{id}",
+    action="network:security_group:update",
+    body=kit.envelope("security_group", UPDATE),
+    answer=GROUP.changed,
+)
 def update(request: Request) -> Any:
     """Rename or describe one."""
     return kit.update(request, NOUN, service.update)
@@ -101,26 +109,27 @@ def delete(request: Request) -> Answer:
     return kit.remove(request, service.delete)
 
 
-@operation("GET", "/security-group-rules", action="network:security_group_rule:list")
+@operation("GET", "/security-group-rules", action="network:security_group_rule:list", answer=RULE.many)
 def index_rules(request: Request) -> Any:
     """List the rules of the actor's groups."""
     _first_use(request)
-    return kit.show_all(request, RULE)
+    return kit.show_all(request, RULE_NOUN)
 
 
-@operation("GET", "/security-group-rules/{id}", action="network:security_group_rule:show")
+@operation("GET", "/security-group-rules/{id}", action="network:security_group_rule:show", answer=RULE.one)
 def show_rule(request: Request) -> Any:
     """Show one."""
-    return kit.show_one(request, RULE)
+    return kit.show_one(request, RULE_NOUN)
 
 
 @operation(
     "POST", "/security-group-rules", action="network:security_group_rule:create", status=201,
     body=kit.envelope("security_group_rule", CREATE_RULE, "security_group_rules"),
+    answer=RULE.made,
 )  # fmt: skip
 def create_rule(request: Request) -> Any:
     """Create one or several."""
-    return kit.create(request, RULE, service.create_rule)
+    return kit.create(request, RULE_NOUN, service.create_rule)
 
 
 @operation("DELETE", "/security-group-rules/{id}", action="network:security_group_rule:delete", status=204)

@@ -8,6 +8,7 @@ from common.api import shapes
 from common.api.operation import Answer, operation
 from common.api.request import Request
 from network.api import kit
+from network.api.shapes.subnet import SUBNET
 from network.models import Subnet
 from network.service import subnet as service
 
@@ -50,25 +51,27 @@ def view(_request: Request, row: Subnet) -> dict[str, Any]:
 NOUN = kit.Noun("subnet", "subnets", Subnet, view, flags=("enable_dhcp",))
 
 
-@operation("GET", "/subnets", action="network:subnet:list")
+@operation("GET", "/subnets", action="network:subnet:list", answer=SUBNET.many)
 def index(request: Request) -> Any:
     """List subnets that are the actor's or of shared networks."""
     return kit.show_all(request, NOUN)
 
 
-@operation("GET", "/subnets/{id}", action="network:subnet:show")
+@operation("GET", "/subnets/{id}", action="network:subnet:show", answer=SUBNET.one)
 def show(request: Request) -> Any:
     """Show one."""
     return kit.show_one(request, NOUN)
 
 
-@operation("POST", "/subnets", action="network:subnet:create", status=201, body=kit.envelope("subnet", CREATE, "subnets"))
+@operation(
+    "POST", "/subnets", action="network:subnet:create", status=201, body=kit.envelope("subnet", CREATE, "subnets"), answer=SUBNET.made
+)
 def create(request: Request) -> Any:
     """Create one or several."""
     return kit.create(request, NOUN, service.create)
 
 
-@operation("PUT", "/subnets/{id}", action="network:subnet:update", body=kit.envelope("subnet", UPDATE))
+@operation("PUT", "/subnets/{id}", action="network:subnet:update", body=kit.envelope("subnet", UPDATE), answer=SUBNET.changed)
 def update(request: Request) -> Any:
     """Change one."""
     return kit.update(request, NOUN, service.update)
