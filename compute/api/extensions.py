@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.api.answer_shapes import EXTENSION, always
 from common.api.operation import operation
 from common.api.request import Request
+from common.api.shapes import array
 from common.errors import NotFound
 
 Json = dict[str, Any]
@@ -33,13 +35,13 @@ def _extension(alias: str) -> Json:
     }  # fmt: skip
 
 
-@operation("GET", "/extensions", action="compute:extension:list")
+@operation("GET", "/extensions", action="compute:extension:list", answer=always({"extensions": array(EXTENSION)}))
 def list_extensions(request: Request) -> Json:
     """All extensions that are offered."""
     return {"extensions": [_extension(alias) for alias in ALIASES]}
 
 
-@operation("GET", "/extensions/{alias}", action="compute:extension:show")
+@operation("GET", "/extensions/{alias}", action="compute:extension:show", answer=always({"extension": EXTENSION}))
 def show_extension(request: Request) -> Json:
     """One extension."""
     alias = request.path["alias"]

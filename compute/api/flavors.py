@@ -11,6 +11,7 @@ from common.api.request import Request
 from common.api.shapes import integer, obj, wrapped
 from common.errors import BadRequest
 from compute.api import views
+from compute.api.shapes import flavor as answers
 from compute.models import Flavor
 from compute.service import flavor
 
@@ -56,21 +57,21 @@ def _page(request: Request) -> tuple[list[Flavor], bool]:
     return page.cut(request.read(read))
 
 
-@operation("GET", "/flavors", action="compute:flavor:list", guarded=(PRIVATE,))
+@operation("GET", "/flavors", action="compute:flavor:list", guarded=(PRIVATE,), answer=answers.BRIEF_FLAVORS)
 def list_flavors(request: Request) -> Json:
     """Ids, names and links."""
     rows, more = _page(request)
     return {"flavors": [views.brief_flavor(request, row) for row in rows], **next_link(request, "flavors", rows, more)}
 
 
-@operation("GET", "/flavors/detail", action="compute:flavor:list", guarded=(PRIVATE,))
+@operation("GET", "/flavors/detail", action="compute:flavor:list", guarded=(PRIVATE,), answer=answers.FLAVORS)
 def list_flavors_in_detail(request: Request) -> Json:
     """Whole flavors."""
     rows, more = _page(request)
     return {"flavors": [views.flavor(request, row) for row in rows], **next_link(request, "flavors", rows, more)}
 
 
-@operation("GET", "/flavors/{flavor_id}", action="compute:flavor:show")
+@operation("GET", "/flavors/{flavor_id}", action="compute:flavor:show", answer=answers.FLAVOR)
 def show_flavor(request: Request) -> Json:
     """One flavor."""
     return {"flavor": views.flavor(request, _get(request))}
@@ -80,7 +81,7 @@ def _get(request: Request) -> Flavor:
     return request.read(lambda tx: flavor.get(tx, request.actor, request.path["flavor_id"]))
 
 
-@operation("POST", "/flavors", action="compute:flavor:create", body=CREATE)
+@operation("POST", "/flavors", action="compute:flavor:create", body=CREATE, answer=answers.FLAVOR)
 def create_flavor(request: Request) -> Json:
     """A new flavor."""
     body = request.body["flavor"]
@@ -110,13 +111,19 @@ def delete_flavor(request: Request) -> None:
     request.run(lambda tx: flavor.remove(tx, request.path["flavor_id"]))
 
 
-@operation("GET", "/flavors/{flavor_id}/os-extra_specs", action="compute:flavor:specs:list")
+@operation("GET", "/flavors/{flavor_id}/os-extra_specs", action="compute:flavor:specs:list", answer=answers.SPECS)
 def list_specs(request: Request) -> Json:
     """All extra specs."""
     return {"extra_specs": _get(request).extra_specs}
 
 
-@operation("POST", "/flavors/{flavor_id}/os-extra_specs", action="compute:flavor:specs:write", body=wrapped("extra_specs", SPECS))
+@operation(
+    "POST",
+    "/flavors/{flavor_id}/os-extra_specs",
+    action="compute:flavor:specs:write",
+    body=wrapped("extra_specs", SPECS),
+    answer=answers.SPECS,
+)
 def create_specs(request: Request) -> Json:
     """Add or replace extra specs."""
     specs = {key: str(value) for key, value in request.body["extra_specs"].items()}
@@ -124,14 +131,20 @@ def create_specs(request: Request) -> Json:
     return {"extra_specs": specs}
 
 
-@operation("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", action="compute:flavor:specs:show")
+@operation("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", action="compute:flavor:specs:show", answer=answers.SPEC)
 def show_spec(request: Request) -> Json:
     """One extra spec."""
     key = request.path["key"]
     return {key: flavor.spec(_get(request), key)}
 
 
-@operation("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", action="compute:flavor:specs:write", body={**SPECS, "maxProperties": 1, "minProperties": 1})  # fmt: skip
+@operation(
+    "PUT",
+    "/flavors/{flavor_id}/os-extra_specs/{key}",
+    action="compute:flavor:specs:write",
+    body={**SPECS, "maxProperties": 1, "minProperties": 1},
+    answer=answers.SPEC,
+)
 def update_spec(request: Request) -> Json:
     """Change one extra spec that is there."""
     key = request.path["key"]
@@ -152,20 +165,34 @@ def delete_spec(request: Request) -> None:
     request.run(lambda tx: flavor.remove_spec(tx, request.actor, request.path["flavor_id"], request.path["key"]))
 
 
-@operation("GET", "/flavors/{flavor_id}/os-flavor-access", action="compute:flavor:access:list")
+@operation("GET", "/flavors/{flavor_id}/os-flavor-access", action="compute:flavor:access:list", answer=answers.ACCESS)
 def list_access(request: Request) -> Json:
     """The projects that may use a flavor that is not public."""
     return _access(request, request.read(lambda tx: flavor.access(tx, request.actor, request.path["flavor_id"])))
 
 
-@operation("POST", "/flavors/{flavor_id}/action", action="compute:flavor:access:change", body_key="addTenantAccess", body=wrapped("addTenantAccess", PROJECT))  # fmt: skip
+@operation(
+    "POST",
+    "/flavors/{flavor_id}/action",
+    action="compute:flavor:access:change",
+    body_key="addTenantAccess",
+    body=wrapped("addTenantAccess", PROJECT),
+    answer=answers.ACCESS,
+)
 def add_access(request: Request) -> Json:
     """Let a project use the flavor."""
     project = request.body["addTenantAccess"]["tenant"]
     return _access(request, request.run(lambda tx: flavor.add_access(tx, request.actor, request.path["flavor_id"], project)))
 
 
-@operation("POST", "/flavors/{flavor_id}/action", action="compute:flavor:access:change", body_key="removeTenantAccess", body=wrapped("removeTenantAccess", PROJECT))  # fmt: skip
+@operation(
+    "POST",
+    "/flavors/{flavor_id}/action",
+    action="compute:flavor:access:change",
+    body_key="removeTenantAccess",
+    body=wrapped("removeTenantAccess", PROJECT),
+    answer=answers.ACCESS,
+)
 def remove_access(request: Request) -> Json:
     """Let a project use the flavor no more."""
     project = request.body["removeTenantAccess"]["tenant"]

@@ -11,6 +11,7 @@ from common.api.request import Request
 from common.api.shapes import obj
 from common.errors import NotFound
 from compute.api import views
+from compute.api.shapes import host as answers
 from compute.service import host, servers
 from compute.service.host import HostView
 
@@ -19,13 +20,13 @@ BINARY = "nova-compute"
 WHICH = {"host": shapes.NAME, "binary": shapes.NAME}
 
 
-@operation("GET", "/os-availability-zone", action="compute:zone:list")
+@operation("GET", "/os-availability-zone", action="compute:zone:list", answer=answers.ZONES)
 def list_zones(request: Request) -> Json:
     """Zones and whether one of their hosts can take servers."""
     return {"availabilityZoneInfo": [_zone(name, found, None) for name, found in sorted(request.read(host.zones).items())]}
 
 
-@operation("GET", "/os-availability-zone/detail", action="compute:zone:detail")
+@operation("GET", "/os-availability-zone/detail", action="compute:zone:detail", answer=answers.ZONES_IN_DETAIL)
 def list_zones_in_detail(request: Request) -> Json:
     """Zones with their hosts."""
     return {
@@ -44,13 +45,13 @@ def _state(item: HostView) -> Json:
     return {"available": item.up, "active": item.row.enabled, "updated_at": views.precise(item.row.seen_at)}
 
 
-@operation("GET", "/os-aggregates", action="compute:aggregate:list")
+@operation("GET", "/os-aggregates", action="compute:aggregate:list", answer=answers.AGGREGATES)
 def list_aggregates(request: Request) -> Json:
     """None: hosts are grouped by zones alone."""
     return {"aggregates": []}
 
 
-@operation("GET", "/os-services", action="compute:service:list")
+@operation("GET", "/os-services", action="compute:service:list", answer=answers.SERVICES)
 def list_services(request: Request) -> Json:
     """One service for each hypervisor: its agent."""
     binary, name = request.query.one("binary", BINARY), request.query.one("host")
@@ -88,13 +89,17 @@ def _switch(request: Request, *, enabled: bool, reason: str | None = None) -> Js
     return {"service": {**answer, "disabled_reason": reason} if reason is not None else answer}
 
 
-@operation("PUT", "/os-services/enable", action="compute:service:update", body=obj(WHICH, required=("host", "binary")))
+@operation(
+    "PUT", "/os-services/enable", action="compute:service:update", body=obj(WHICH, required=("host", "binary")), answer=answers.SWITCHED
+)
 def enable_service(request: Request) -> Json:
     """Let placement choose the host again."""
     return _switch(request, enabled=True)
 
 
-@operation("PUT", "/os-services/disable", action="compute:service:update", body=obj(WHICH, required=("host", "binary")))
+@operation(
+    "PUT", "/os-services/disable", action="compute:service:update", body=obj(WHICH, required=("host", "binary")), answer=answers.SWITCHED
+)
 def disable_service(request: Request) -> Json:
     """Place nothing more on the host."""
     return _switch(request, enabled=False)
@@ -103,51 +108,52 @@ def disable_service(request: Request) -> Json:
 @operation(
     "PUT", "/os-services/disable-log-reason", action="compute:service:update",
     body=obj({**WHICH, "disabled_reason": shapes.NAME}, required=("host", "binary", "disabled_reason")),
+    answer=answers.SWITCHED_WITH_REASON,
 )  # fmt: skip
 def disable_service_with_reason(request: Request) -> Json:
     """Place nothing more on the host, and say why."""
     return _switch(request, enabled=False, reason=request.body["disabled_reason"])
 
 
-@operation("GET", "/os-hypervisors", action="compute:hypervisor:list")
+@operation("GET", "/os-hypervisors", action="compute:hypervisor:list", answer=answers.BRIEF_HYPERVISORS)
 def list_hypervisors(request: Request) -> Json:
     """Ids, names and states."""
     return {"hypervisors": [_brief(item) for item in request.read(host.all_hosts)]}
 
 
-@operation("GET", "/os-hypervisors/detail", action="compute:hypervisor:list")
+@operation("GET", "/os-hypervisors/detail", action="compute:hypervisor:list", answer=answers.HYPERVISORS)
 def list_hypervisors_in_detail(request: Request) -> Json:
     """Whole hypervisors."""
     return {"hypervisors": [_hypervisor(item) for item in request.read(host.all_hosts)]}
 
 
-@operation("GET", "/os-hypervisors/statistics", action="compute:hypervisor:list")
+@operation("GET", "/os-hypervisors/statistics", action="compute:hypervisor:list", answer=answers.STATISTICS)
 def show_statistics(request: Request) -> Json:
     """Sums over all hypervisors that are enabled."""
     found = [_sizes(item) for item in request.read(host.all_hosts) if item.row.enabled]
-    total = {name: sum(item[name] for item in found) for name in _SIZES}
+    total = {name: sum(item[name] for item in found) for name in answers.SIZES}
     return {"hypervisor_statistics": {"count": len(found), **total}}
 
 
-@operation("GET", "/os-hypervisors/{hypervisor_id}", action="compute:hypervisor:show")
+@operation("GET", "/os-hypervisors/{hypervisor_id}", action="compute:hypervisor:show", answer=answers.HYPERVISOR)
 def show_hypervisor(request: Request) -> Json:
     """One hypervisor."""
     return {"hypervisor": _hypervisor(_one(request))}
 
 
-@operation("GET", "/os-hypervisors/{hypervisor_id}/uptime", action="compute:hypervisor:show")
+@operation("GET", "/os-hypervisors/{hypervisor_id}/uptime", action="compute:hypervisor:show", answer=answers.UPTIME)
 def show_uptime(request: Request) -> Json:
     """One hypervisor; agents do not report an uptime."""
     return {"hypervisor": {**_brief(_one(request)), "uptime": ""}}
 
 
-@operation("GET", "/os-hypervisors/{hypervisor_id}/search", action="compute:hypervisor:list")
+@operation("GET", "/os-hypervisors/{hypervisor_id}/search", action="compute:hypervisor:list", answer=answers.BRIEF_HYPERVISORS)
 def search_hypervisors(request: Request) -> Json:
     """Hypervisors whose name holds the text."""
     return {"hypervisors": [_brief(item) for item in _matching(request)]}
 
 
-@operation("GET", "/os-hypervisors/{hypervisor_id}/servers", action="compute:hypervisor:list")
+@operation("GET", "/os-hypervisors/{hypervisor_id}/servers", action="compute:hypervisor:list", answer=answers.WITH_SERVERS)
 def list_hypervisor_servers(request: Request) -> Json:
     """Hypervisors whose name holds the text, with their servers."""
     found = _matching(request)
@@ -175,19 +181,13 @@ def _brief(item: HostView) -> Json:
     return {"id": item.row.id, "hypervisor_hostname": item.row.name, "state": _up(item), "status": _status(item)}
 
 
-_SIZES = (
-    "current_workload", "disk_available_least", "free_disk_gb", "free_ram_mb", "local_gb", "local_gb_used", "memory_mb", "memory_mb_used",
-    "running_vms", "vcpus", "vcpus_used",
-)  # fmt: skip
-
-
 def _sizes(item: HostView) -> dict[str, int]:
     row = item.row
     values = (
         0, max(0, row.disk_gib - item.disk_used_gib), row.disk_gib - item.disk_used_gib, row.memory_mib - item.memory_used_mib,
         row.disk_gib, item.disk_used_gib, row.memory_mib, item.memory_used_mib, item.servers, row.vcpus, item.vcpus_used,
     )  # fmt: skip
-    return dict(zip(_SIZES, values, strict=True))
+    return dict(zip(answers.SIZES, values, strict=True))
 
 
 def _hypervisor(item: HostView) -> Json:

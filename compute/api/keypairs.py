@@ -8,6 +8,7 @@ from common.api import shapes
 from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import obj, wrapped
+from compute.api.shapes import keypair as answers
 from compute.models import Keypair
 from compute.service import keypair, quota
 
@@ -26,14 +27,14 @@ def _user(request: Request) -> str:
     return request.actor.user_id
 
 
-@operation("GET", "/os-keypairs", action="compute:keypair:list", guarded=(OTHERS,))
+@operation("GET", "/os-keypairs", action="compute:keypair:list", guarded=(OTHERS,), answer=answers.KEYPAIRS)
 def list_keypairs(request: Request) -> Json:
     """All key pairs of a user."""
     rows = request.read(lambda tx: keypair.of_user(tx, _user(request)))
     return {"keypairs": [{"keypair": _brief(row)} for row in rows]}
 
 
-@operation("POST", "/os-keypairs", action="compute:keypair:create", body=CREATE, secret=True)
+@operation("POST", "/os-keypairs", action="compute:keypair:create", body=CREATE, secret=True, answer=answers.CREATED)
 def create_keypair(request: Request) -> Json:
     """Import a public key, or make a pair: then the answer alone holds its private half."""
     body, actor = request.body["keypair"], request.actor
@@ -47,7 +48,7 @@ def create_keypair(request: Request) -> Json:
     return {"keypair": {**found, "private_key": private} if private else found}
 
 
-@operation("GET", "/os-keypairs/{name}", action="compute:keypair:show", guarded=(OTHERS,))
+@operation("GET", "/os-keypairs/{name}", action="compute:keypair:show", guarded=(OTHERS,), answer=answers.KEYPAIR)
 def show_keypair(request: Request) -> Json:
     """One key pair."""
     row = request.read(lambda tx: keypair.get(tx, _user(request), request.path["name"]))

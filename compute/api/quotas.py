@@ -9,6 +9,7 @@ from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import integer, obj, wrapped
 from common.errors import BadRequest
+from compute.api.shapes import quota as answers
 from compute.service import quota
 
 Json = dict[str, Any]
@@ -21,6 +22,11 @@ ABSOLUTE = {
     "maxTotalRAMSize": "ram", "maxTotalFloatingIps": "floating_ips", "maxSecurityGroups": "security_groups",
     "maxSecurityGroupRules": "security_group_rules", "maxServerGroups": "server_groups", "maxServerGroupMembers": "server_group_members",
 }  # fmt: skip
+# What counts nothing here is shown because clients read it.
+USED = {
+    "totalInstancesUsed": "instances", "totalCoresUsed": "cores", "totalRAMUsed": "ram", "totalFloatingIpsUsed": "floating_ips",
+    "totalSecurityGroupsUsed": "security_groups", "totalServerGroupsUsed": "server_groups",
+}  # fmt: skip
 
 
 def _target(request: Request) -> str:
@@ -30,14 +36,14 @@ def _target(request: Request) -> str:
     return target
 
 
-@operation("GET", SETS, action="compute:quota:show", guarded=(OTHERS,))
+@operation("GET", SETS, action="compute:quota:show", guarded=(OTHERS,), answer=answers.QUOTAS)
 def show_quotas(request: Request) -> Json:
     """The project's limits."""
     target = _target(request)
     return {"quota_set": {"id": target, **request.read(lambda tx: quota.limits(tx, target))}}
 
 
-@operation("GET", SETS + "/detail", action="compute:quota:show", guarded=(OTHERS,))
+@operation("GET", SETS + "/detail", action="compute:quota:show", guarded=(OTHERS,), answer=answers.QUOTAS_IN_DETAIL)
 def show_quotas_in_detail(request: Request) -> Json:
     """The project's limits and what it has taken."""
     target = _target(request)
@@ -50,13 +56,13 @@ def show_quotas_in_detail(request: Request) -> Json:
     }
 
 
-@operation("GET", SETS + "/defaults", action="compute:quota:defaults")
+@operation("GET", SETS + "/defaults", action="compute:quota:defaults", answer=answers.QUOTAS)
 def show_default_quotas(request: Request) -> Json:
     """The limits of a project that has none of its own."""
     return {"quota_set": {"id": request.path["target_id"], **quota.DEFAULTS}}
 
 
-@operation("PUT", SETS, action="compute:quota:update", body=UPDATE)
+@operation("PUT", SETS, action="compute:quota:update", body=UPDATE, answer=answers.NEW_QUOTAS)
 def update_quotas(request: Request) -> Json:
     """Change limits; one below what is used only with `force`."""
     target, body = request.path["target_id"], request.body["quota_set"]
@@ -80,7 +86,7 @@ def delete_quotas(request: Request) -> None:
     request.run(lambda tx: quota.reset(tx, request.path["target_id"]))
 
 
-@operation("GET", "/limits", action="compute:limits:show", guarded=(OTHER_LIMITS,))
+@operation("GET", "/limits", action="compute:limits:show", guarded=(OTHER_LIMITS,), answer=answers.limits(*ABSOLUTE, *USED))
 def show_limits(request: Request) -> Json:
     """The project's limits and usage, in the words of the limits API."""
     target = request.query.one("tenant_id") or request.actor.project
@@ -88,8 +94,5 @@ def show_limits(request: Request) -> Json:
         request.must(OTHER_LIMITS)
     limits, used = request.read(lambda tx: (quota.limits(tx, target), quota.used(tx, target)))
     absolute = {shown: limits[name] for shown, name in ABSOLUTE.items()}
-    absolute |= {
-        "totalInstancesUsed": used.instances, "totalCoresUsed": used.cores, "totalRAMUsed": used.ram, "totalFloatingIpsUsed": 0,
-        "totalSecurityGroupsUsed": 0, "totalServerGroupsUsed": 0,
-    }  # fmt: skip
+    absolute |= {shown: getattr(used, name, 0) for shown, name in USED.items()}
     return {"limits": {"rate": [], "absolute": absolute}}

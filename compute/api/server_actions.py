@@ -9,6 +9,8 @@ from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import integer, obj, wrapped
 from compute.api import views
+from compute.api.shapes import action as answers
+from compute.api.shapes.server_parts import OUTPUT, disk_limits
 from compute.models import ServerAction
 from compute.service import actions, console, groups, limits, power, servers
 
@@ -78,6 +80,7 @@ def remove_security_group(request: Request) -> None:
 @operation(
     "POST", PATH, action="compute:server:console", body_key="os-getConsoleOutput", secret=True,
     body=wrapped("os-getConsoleOutput", {"anyOf": [{"type": "null"}, obj({"length": {"anyOf": [{"type": "null"}, integer(-1)]}})]}),
+    answer=OUTPUT,
 )  # fmt: skip
 def get_console_output(request: Request) -> Json:
     """The last lines of the serial console's log; all that is kept without a length, or with -1."""
@@ -103,7 +106,7 @@ def set_disk_limits(request: Request) -> None:
     request.run(lambda tx: limits.change(tx, request.actor, request.path["server_id"], body["disk"], wanted))
 
 
-@operation("GET", "/servers/{server_id}/wolke-disk-limits", action="compute:server:limits:show")
+@operation("GET", "/servers/{server_id}/wolke-disk-limits", action="compute:server:limits:show", answer=disk_limits(*limits.NAMES))
 def show_disk_limits(request: Request) -> Json:
     """Each disk's limits: `desired`, and `observed` as last read back from QEMU (empty before that)."""
     found = request.read(lambda tx: limits.of_server(tx, request.actor, request.path["server_id"]))
@@ -114,7 +117,7 @@ def show_disk_limits(request: Request) -> Json:
     }  # fmt: skip
 
 
-@operation("GET", "/servers/{server_id}/os-instance-actions", action="compute:server:actions:list")
+@operation("GET", "/servers/{server_id}/os-instance-actions", action="compute:server:actions:list", answer=answers.ACTIONS)
 def list_actions(request: Request) -> Json:
     """What was asked of the server, newest first."""
 
@@ -125,7 +128,13 @@ def list_actions(request: Request) -> Json:
     return {"instanceActions": [_action(row) for row in request.read(read)]}
 
 
-@operation("GET", "/servers/{server_id}/os-instance-actions/{request_id}", action="compute:server:actions:show", guarded=(DETAILS,))
+@operation(
+    "GET",
+    "/servers/{server_id}/os-instance-actions/{request_id}",
+    action="compute:server:actions:show",
+    guarded=(DETAILS,),
+    answer=answers.ACTION,
+)
 def show_action(request: Request) -> Json:
     """One request with its events, and for administrators their tracebacks. As from 2.51 on: the CLI asks every cloud for the events."""
 

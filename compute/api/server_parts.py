@@ -10,6 +10,7 @@ from common.api.request import Request
 from common.api.shapes import obj, wrapped
 from common.errors import BadRequest, NotFound
 from compute.api import views
+from compute.api.shapes import server_parts as answers
 from compute.service import attachment, groups, metadata, servers
 from compute.service.servers import ServerView
 from network.public import GroupView, RuleView
@@ -33,25 +34,25 @@ def _write(request: Request, meta: dict[str, str], *, replace: bool) -> dict[str
     return request.run(lambda tx: metadata.write(tx, request.actor, request.path["server_id"], meta, replace=replace))
 
 
-@operation("GET", META, action="compute:server:metadata:list")
+@operation("GET", META, action="compute:server:metadata:list", answer=answers.METADATA)
 def list_metadata(request: Request) -> Json:
     """All items."""
     return {"metadata": _meta(request)}
 
 
-@operation("POST", META, action="compute:server:metadata:write", body=wrapped("metadata", shapes.METADATA))
+@operation("POST", META, action="compute:server:metadata:write", body=wrapped("metadata", shapes.METADATA), answer=answers.METADATA)
 def update_metadata(request: Request) -> Json:
     """Add or change items; all of them."""
     return {"metadata": _write(request, request.body["metadata"], replace=False)}
 
 
-@operation("PUT", META, action="compute:server:metadata:write", body=wrapped("metadata", shapes.METADATA))
+@operation("PUT", META, action="compute:server:metadata:write", body=wrapped("metadata", shapes.METADATA), answer=answers.METADATA)
 def replace_metadata(request: Request) -> Json:
     """Replace all items."""
     return {"metadata": _write(request, request.body["metadata"], replace=True)}
 
 
-@operation("GET", META + "/{key}", action="compute:server:metadata:show")
+@operation("GET", META + "/{key}", action="compute:server:metadata:show", answer=answers.ITEM)
 def show_metadata_item(request: Request) -> Json:
     """One item."""
     key, meta = request.path["key"], _meta(request)
@@ -60,7 +61,13 @@ def show_metadata_item(request: Request) -> Json:
     return {"meta": {key: meta[key]}}
 
 
-@operation("PUT", META + "/{key}", action="compute:server:metadata:write", body=wrapped("meta", {**shapes.METADATA, "minProperties": 1, "maxProperties": 1}))  # fmt: skip
+@operation(
+    "PUT",
+    META + "/{key}",
+    action="compute:server:metadata:write",
+    body=wrapped("meta", {**shapes.METADATA, "minProperties": 1, "maxProperties": 1}),
+    answer=answers.ITEM,
+)
 def set_metadata_item(request: Request) -> Json:
     """Set one item."""
     key, meta = request.path["key"], request.body["meta"]
@@ -76,13 +83,13 @@ def delete_metadata_item(request: Request) -> None:
     request.run(lambda tx: metadata.remove(tx, request.actor, request.path["server_id"], request.path["key"]))
 
 
-@operation("GET", "/servers/{server_id}/ips", action="compute:server:ips")
+@operation("GET", "/servers/{server_id}/ips", action="compute:server:ips", answer=answers.ADDRESSES)
 def list_addresses(request: Request) -> Json:
     """Addresses by network."""
     return {"addresses": views.addresses(_view(request), bare=True)}
 
 
-@operation("GET", "/servers/{server_id}/ips/{network}", action="compute:server:ips")
+@operation("GET", "/servers/{server_id}/ips/{network}", action="compute:server:ips", answer=answers.ADDRESSES_OF_ONE)
 def show_addresses(request: Request) -> Json:
     """Addresses on one network, by its name."""
     found, name = views.addresses(_view(request), bare=True), request.path["network"]
@@ -91,7 +98,7 @@ def show_addresses(request: Request) -> Json:
     return {name: found[name]}
 
 
-@operation("GET", VOLUMES, action="compute:server:volumes:list")
+@operation("GET", VOLUMES, action="compute:server:volumes:list", answer=answers.ATTACHMENTS)
 def list_volumes(request: Request) -> Json:
     """The server's volumes."""
     found = request.read(lambda tx: attachment.of_server(tx, request.actor, request.path["server_id"]))
@@ -100,7 +107,7 @@ def list_volumes(request: Request) -> Json:
     return {"volumeAttachments": [_attachment(item) for item in part]}
 
 
-@operation("GET", VOLUMES + "/{volume_id}", action="compute:server:volumes:show")
+@operation("GET", VOLUMES + "/{volume_id}", action="compute:server:volumes:show", answer=answers.ATTACHMENT)
 def show_volume(request: Request) -> Json:
     """One volume's attachment."""
     path = request.path
@@ -109,7 +116,7 @@ def show_volume(request: Request) -> Json:
     }
 
 
-@operation("POST", VOLUMES, action="compute:server:volumes:attach", body=ATTACH)
+@operation("POST", VOLUMES, action="compute:server:volumes:attach", body=ATTACH, answer=answers.ATTACHMENT)
 def attach_volume(request: Request) -> Json:
     """Attach a volume."""
     wish = request.body["volumeAttachment"]
@@ -130,13 +137,13 @@ def _attachment(item: Any) -> Json:
     return {"id": item.volume_id, "volumeId": item.volume_id, "serverId": item.server_id, "device": item.mountpoint}
 
 
-@operation("GET", PORTS, action="compute:server:interfaces:list")
+@operation("GET", PORTS, action="compute:server:interfaces:list", answer=answers.INTERFACES)
 def list_interfaces(request: Request) -> Json:
     """The server's ports."""
     return {"interfaceAttachments": [_interface(port) for port in _view(request).ports]}
 
 
-@operation("GET", PORTS + "/{port_id}", action="compute:server:interfaces:show")
+@operation("GET", PORTS + "/{port_id}", action="compute:server:interfaces:show", answer=answers.INTERFACE)
 def show_interface(request: Request) -> Json:
     """One port."""
     for port in _view(request).ports:
@@ -152,7 +159,7 @@ def _interface(port: Any) -> Json:
     }  # fmt: skip
 
 
-@operation("GET", "/servers/{server_id}/os-security-groups", action="compute:server:groups:list")
+@operation("GET", "/servers/{server_id}/os-security-groups", action="compute:server:groups:list", answer=answers.GROUPS)
 def list_security_groups(request: Request) -> Json:
     """The security groups of the server's ports, with what they let in."""
     found = request.read(lambda tx: groups.of_server(tx, request.actor, request.path["server_id"]))

@@ -11,6 +11,7 @@ from common.api.paging import Page, next_link
 from common.api.request import Request
 from common.errors import BadRequest, Forbidden
 from compute.api import bodies, views
+from compute.api.shapes import server as answers
 from compute.service import power, server_create, servers
 from compute.service.servers import Filters
 
@@ -20,7 +21,7 @@ ALL = "compute:server:list:all_projects"
 HOST = "compute:server:list:host"
 
 
-@operation("GET", "/servers", action="compute:server:list", query=QUERY, guarded=(ALL, HOST))
+@operation("GET", "/servers", action="compute:server:list", query=QUERY, guarded=(ALL, HOST), answer=answers.BRIEF_SERVERS)
 def list_servers(request: Request) -> Json:
     """Ids, names and links."""
     page, filters = _asked(request)
@@ -28,7 +29,7 @@ def list_servers(request: Request) -> Json:
     return {"servers": [views.brief_server(request, row) for row in rows], **next_link(request, "servers", rows, more)}
 
 
-@operation("GET", "/servers/detail", action="compute:server:list", query=QUERY, guarded=(ALL, HOST))
+@operation("GET", "/servers/detail", action="compute:server:list", query=QUERY, guarded=(ALL, HOST), answer=answers.SERVERS)
 def list_servers_in_detail(request: Request) -> Json:
     """Whole servers."""
     page, filters = _asked(request)
@@ -104,7 +105,7 @@ def _since(given: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-@operation("GET", "/servers/{server_id}", action="compute:server:show", guarded=(views.HOST, views.DETAILS))
+@operation("GET", "/servers/{server_id}", action="compute:server:show", guarded=(views.HOST, views.DETAILS), answer=answers.SERVER)
 def show_server(request: Request) -> Json:
     """One server."""
     view = request.read(lambda tx: servers.view(tx, request.actor, request.path["server_id"]))
@@ -112,7 +113,13 @@ def show_server(request: Request) -> Json:
 
 
 @operation(
-    "POST", "/servers", action="compute:server:create", status=202, body=bodies.CREATE, guarded=("compute:server:create:forced_host",)
+    "POST",
+    "/servers",
+    action="compute:server:create",
+    status=202,
+    body=bodies.CREATE,
+    guarded=("compute:server:create:forced_host",),
+    answer=answers.CREATED,
 )
 def create_server(request: Request) -> Answer:
     """New servers; the answer names the first, or the reservation that all share."""
@@ -131,7 +138,7 @@ def create_server(request: Request) -> Answer:
     return Answer({"server": answer}, headers={"Location": links[0]["href"]})
 
 
-@operation("PUT", "/servers/{server_id}", action="compute:server:update", body=bodies.UPDATE)
+@operation("PUT", "/servers/{server_id}", action="compute:server:update", body=bodies.UPDATE, answer=answers.CHANGED)
 def update_server(request: Request) -> Json:
     """Change name, access addresses, disk configuration."""
     body = request.body["server"]
