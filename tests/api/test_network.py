@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from common.api.shapes import Checker
+from network.api.shapes.floating_ip import FLOATING_IP
+from network.api.shapes.network import NETWORK
+from network.api.shapes.port import PORT
+from network.api.shapes.router import ROUTER
+from network.api.shapes.security_group import GROUP, RULE
+from network.api.shapes.subnet import SUBNET
 from tests.api.network_world import World, world
 from tests.support.api import OTHER_PROJECT, PROJECT, counted
 
@@ -261,6 +268,22 @@ def test_pages_link_to_the_next(w):
     assert [net["name"] for net in w.api.get("/v2.0/networks?sort_key=name")["networks"]] == ["n0", "n1", "n2", "n3", "n4"]
     w.api("GET", "/v2.0/networks?sort_key=nope", ok=400)
     w.api("GET", "/v2.0/networks?limit=2&marker=nope", ok=400)
+
+
+def test_without_fields_they_are_shown_whole(w):
+    ext, router, net = w.external(), w.router(), w.network()
+    w.add_interface(router["id"], subnet_id=w.subnet(net["id"])["id"])
+    w.admin.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": ext["id"]}}, ok=201)
+    nouns = {
+        "networks": NETWORK, "subnets": SUBNET, "ports": PORT, "routers": ROUTER, "floatingips": FLOATING_IP, "security-groups": GROUP,
+        "security-group-rules": RULE,
+    }  # fmt: skip
+    for path, answers in nouns.items():
+        shown = w.admin.get(f"/v2.0/{path}")[path.replace("-", "_")]
+        assert shown
+        for row in shown:
+            Checker(answers.whole)(row)
+            Checker(answers.changed)(w.admin.get(f"/v2.0/{path}/{row['id']}"))
 
 
 def test_filters_and_fields(w):
