@@ -320,6 +320,7 @@ def test_sharing(api: Client) -> None:
     assert len(other.get("/v2/images?visibility=shared")["images"]) == 1
     other.delete(f"{path}/{OTHER_PROJECT}", ok=403)
     assert [m["member_id"] for m in api.get(path)["members"]] == [OTHER_PROJECT]
+    assert api.get(f"{path}/{OTHER_PROJECT}") == api.get(path)["members"][0]
     api.delete(f"{path}/{OTHER_PROJECT}")
     other("GET", f"/v2/images/{made['id']}", ok=404)
     other("GET", path, ok=404)

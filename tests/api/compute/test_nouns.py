@@ -91,6 +91,8 @@ def test_zones_services_and_hypervisors(cloud: World) -> None:
     fault = cloud.admin.get("/v2.1/servers/detail?all_tenants=1")["servers"][0]["fault"]["message"]
     assert "1 disabled" in fault
     cloud.admin.put("/v2.1/os-services/enable", off, ok=200)
+    assert cloud.admin.put("/v2.1/os-services/disable", off, ok=200) == {"service": {**off, "status": "disabled"}}
+    cloud.admin.put("/v2.1/os-services/enable", off, ok=200)
     found = cloud.admin.get("/v2.1/os-hypervisors/detail")["hypervisors"]
     first = found[0]
     assert (first["hypervisor_hostname"], first["state"], first["status"], first["vcpus"], first["host_ip"]) == (
@@ -103,6 +105,7 @@ def test_zones_services_and_hypervisors(cloud: World) -> None:
     assert cloud.admin.get(f"/v2.1/os-hypervisors/{found[0]['id']}")["hypervisor"]["memory_mb"] == 4096
     assert cloud.admin.get("/v2.1/os-hypervisors/statistics")["hypervisor_statistics"]["count"] == 2
     assert len(cloud.admin.get("/v2.1/os-hypervisors/hv/search")["hypervisors"]) == 2
+    assert cloud.admin.get(f"/v2.1/os-hypervisors/{found[0]['id']}/uptime")["hypervisor"]["uptime"] == ""
     cloud.admin("GET", "/v2.1/os-hypervisors/none", ok=404)
 
 

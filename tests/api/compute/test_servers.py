@@ -178,6 +178,8 @@ def test_the_default_network_must_be_one(cloud: World) -> None:
     assert "Multiple possible networks" in cloud.create(ok=409)
     made = cloud.create(networks=[{"uuid": cloud.network_id, "fixed_ip": "10.0.0.77"}])
     assert [item["addr"] for item in cloud.show(made["id"])["addresses"]["private"]] == ["10.0.0.77"]
+    assert cloud.api.get(f"/v2.1/servers/{made['id']}/ips/private") == {"private": [{"version": 4, "addr": "10.0.0.77"}]}
+    cloud.api("GET", f"/v2.1/servers/{made['id']}/ips/public", ok=404)
     assert cloud.show(cloud.create(networks="none")["id"])["addresses"] == {}
     assert cloud.create(ok=409, networks=[{"uuid": cloud.network_id, "fixed_ip": "10.0.0.77"}])
 
@@ -189,7 +191,11 @@ def test_a_port_of_the_tenant_is_handed_back(cloud: World) -> None:
     port = cloud.db.run(lambda tx: public.create_port(tx, actor(), network_id=cloud.network_id, device_id="", device_owner=""))
     cloud.db.run(lambda tx: tx.execute(__import__("sqlalchemy").text("UPDATE network.port SET created_by_compute = false")))
     server_id = cloud.active(networks=[{"port": port}])
-    assert cloud.api.get(f"/v2.1/servers/{server_id}/os-interface")["interfaceAttachments"][0]["port_id"] == port
+    path = f"/v2.1/servers/{server_id}/os-interface"
+    found = cloud.api.get(path)["interfaceAttachments"]
+    assert [item["port_id"] for item in found] == [port]
+    assert cloud.api.get(f"{path}/{port}") == {"interfaceAttachment": found[0]}
+    cloud.api("GET", f"{path}/{server_id}", ok=404)
     assert "still in use" in cloud.create(ok=409, networks=[{"port": port}])
     cloud.api.delete(f"/v2.1/servers/{server_id}")
     cloud.settle()

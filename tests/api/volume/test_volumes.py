@@ -64,6 +64,8 @@ def test_snapshots_and_volumes_from_them(api: Client, blocks: Memory, work: Call
     api.post("/v3/volumes", {"volume": {"snapshot_id": snapshot["id"]}}, ok=400)
     work()
     assert api.get(f"/v3/snapshots/{snapshot['id']}")["snapshot"]["status"] == "available"
+    one = f"/v3/snapshots/{snapshot['id']}/metadata/k"
+    assert api.put(one, {"meta": {"k": 7}}, ok=200) == api.get(one) == {"meta": {"k": "7"}}
     assert api.delete(f"/v3/volumes/{volume_id}", ok=400).json["badRequest"]["message"].endswith("still has 1 dependent snapshots.")
     make(api, ok=400, snapshot_id=snapshot["id"], size=0)
     child = api.post("/v3/volumes", {"volume": {"snapshot_id": snapshot["id"], "size": 2}}, ok=202)["volume"]
