@@ -103,9 +103,10 @@ BODILESS = {
 }  # fmt: skip
 
 
-def test_every_answer_has_a_shape(service):
+def test_every_answer_has_a_shape_and_what_is_silent_none(service):
     lacking = [o for o in service.operations if o.answer is None and o.gives == JSON and not silent(o)]
     assert {f"{o.method} {o.path}" for o in lacking} - BODILESS == set()
+    assert [f"{o.method} {o.path}" for o in service.operations if o.answer is not None and silent(o)] == []
 
 
 def silent(item):
