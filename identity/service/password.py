@@ -20,7 +20,7 @@ import bcrypt
 from common.clock import Deadline
 from common.config import CONF
 from common.errors import TooManyRequests
-from identity.service.pool import Job, KnownFirst, Pool, Source
+from identity.service.pool import Job, KnownAndNew, Pool, Source
 from identity.service.reputation import Reputation, Standing
 
 PREFIX = "$bcrypt-sha256$"
@@ -79,7 +79,7 @@ def common() -> Pool:
 @functools.cache
 def first() -> Pool:
     """The other half, for those who deserve it (`identity.service.reputation`) and for new passwords of who is logged in."""
-    return Pool(max(1, _workers() // 2), CONF.identity.hash_queue, hash_seconds(), KnownFirst())
+    return Pool(max(1, _workers() // 2), CONF.identity.hash_queue, hash_seconds(), KnownAndNew())
 
 
 def hashed(source: Source, password: str) -> str:
@@ -106,18 +106,16 @@ def matches(source: Source, password: str, stored: str | None, user_id: str | No
     deadline = Deadline(PATIENCE * hash_seconds())
     place = common().submit(source, work)
     early = None if place.at_once or user_id is None else _in_first(source[0], user_id, work)
+    right: bool | None = None
     try:
         right = _said(place, early, deadline)
-    except TooManyRequests:
-        if early is not None and early.new and not early.done.done():
-            REPUTATION.forgive(early.source[1])
-        raise
     finally:
         common().withdraw(place)
-        if early is not None:
-            first().withdraw(early)
-    if user_id is not None:
-        REPUTATION.note(source[0], user_id, right=right)
+        compared = early is not None and not first().withdraw(early) and not _refused(early)
+        if user_id is not None and right is not None:
+            REPUTATION.note(source[0], user_id, right=right)
+        elif early is not None and early.new and not compared:
+            REPUTATION.forgive(early.source[1])
     return right
 
 
@@ -156,6 +154,10 @@ def _saved(early: Job | None, deadline: Deadline) -> bool:
         return False
     finally:
         _ROOM.release()
+
+
+def _refused(job: Job) -> bool:
+    return job.done.done() and isinstance(job.done.exception(), TooManyRequests)
 
 
 def _yes(job: Job) -> bool:

@@ -101,8 +101,8 @@ class Turns:
             del self._waiting[address]
 
 
-class KnownFirst:
-    """Who is known before who is new: the known by turns, of the new the newest.
+class KnownAndNew:
+    """One who is known, by turns, then one who is new, the newest: neither waits for all of the others.
 
     A flood of new ones cannot be told from a right one that comes with it; but it has come before him, or waits for answers before it goes on.
     """
@@ -110,6 +110,7 @@ class KnownFirst:
     def __init__(self) -> None:
         self._known = Turns()
         self._new: list[Job] = []
+        self._was_new = True
 
     def __len__(self) -> int:
         return len(self._known) + len(self._new)
@@ -123,7 +124,8 @@ class KnownFirst:
 
     def take(self) -> Job:
         """The next."""
-        return self._known.take() if len(self._known) else self._new.pop()
+        self._was_new = not len(self._known) or (bool(self._new) and not self._was_new)
+        return self._new.pop() if self._was_new else self._known.take()
 
     def remove(self, job: Job) -> bool:
         """Whether it waited."""
@@ -171,10 +173,10 @@ class Pool:
             refused.done.set_exception(self._refusal())
         return job
 
-    def withdraw(self, job: Job) -> None:
-        """Nobody waits for it any more: if it has not begun, it never will."""
+    def withdraw(self, job: Job) -> bool:
+        """Nobody waits for it any more: if it has not begun, it never will. Whether it had not."""
         with self._changed:
-            self._queue.remove(job)
+            return self._queue.remove(job)
 
     def _start(self) -> None:
         while len(self._threads) < self._workers:

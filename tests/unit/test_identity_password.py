@@ -14,7 +14,7 @@ from common.config import CONF
 from common.errors import TooManyRequests
 from identity.service import password
 from identity.service.password import hash_password, matches, verify_password
-from identity.service.pool import KnownFirst, Pool
+from identity.service.pool import KnownAndNew, Pool
 from identity.service.reputation import SLIPS, Reputation, Standing
 
 # Made by passlib 1.7.4: bcrypt_sha256.using(rounds=4).hash("secret"), as Keystone stores it.
@@ -152,7 +152,7 @@ class Lanes:
     """Both lanes with one thread each, and hashes that wait for a word: those of `right` are right."""
 
     def __init__(self, monkeypatch, bound: int) -> None:
-        self.common, self.first, self.reputation = Pool(1, bound), Pool(1, bound, queue=KnownFirst()), Reputation()
+        self.common, self.first, self.reputation = Pool(1, bound), Pool(1, bound, queue=KnownAndNew()), Reputation()
         self.begun, self.words, self.lock = [], {}, threading.Lock()
         monkeypatch.setattr(password, "common", lambda: self.common)
         monkeypatch.setattr(password, "first", lambda: self.first)
@@ -278,21 +278,22 @@ def test_what_is_withdrawn_never_begins():
     assert not pool._queue._waiting
 
 
-def test_who_is_known_goes_first_and_of_the_new_the_newest():
-    pool, gate = Pool(1, 9, queue=KnownFirst()), Gate()
+def test_known_and_new_take_turns_and_of_the_new_the_newest():
+    pool, gate = Pool(1, 9, queue=KnownAndNew()), Gate()
     pool.submit(("z", "z"), gate.work("busy"))
     assert gate.started.acquire(timeout=10)
-    jobs = {name: pool.submit(("a", name), gate.work(name), new=name.startswith("new")) for name in ("new1", "new2", "ann", "new3", "bob")}
-    pool.withdraw(jobs["new2"])
-    pool.withdraw(jobs["new2"])
+    names = ("new1", "new2", "ann", "new3", "bob", "cy")
+    jobs = {name: pool.submit((name, name), gate.work(name), new=name.startswith("new")) for name in names}
+    assert pool.withdraw(jobs["new2"])
+    assert not pool.withdraw(jobs["new2"])
     gate.open.set()
-    assert jobs["new1"].done.result(10) == "new1"
-    assert gate.turns == ["busy", "ann", "bob", "new3", "new1"]
+    assert jobs["cy"].done.result(10) == "cy"
+    assert gate.turns == ["busy", "new3", "ann", "new1", "bob", "cy"]
     assert len(pool) == 0
 
 
 def test_over_the_bound_of_the_first_lane_the_oldest_new_one_goes():
-    pool, gate = Pool(1, 2, queue=KnownFirst()), Gate()
+    pool, gate = Pool(1, 2, queue=KnownAndNew()), Gate()
     pool.submit(("z", "z"), gate.work("busy"))
     assert gate.started.acquire(timeout=10)
     jobs = [pool.submit(("a", name), gate.work(name), new=name != "ann") for name in ("new1", "ann", "new2")]
@@ -323,10 +324,28 @@ def test_a_try_is_forgiven_that_nobody_compared(lanes):
         until(lambda: ("first", "wrong-bob") in lanes.words)
         with pytest.raises(TooManyRequests):
             matches(("a", "ann"), "right", "x", "id-ann")
-        assert lanes.reputation.ask("a", "ann") is Standing.NEW
-        lanes.say("first", "wrong-bob")
         with pytest.raises(TooManyRequests):
             other.result(10)
+        assert lanes.reputation.ask("a", "id-ann") is Standing.NEW
+        assert lanes.reputation.ask("a", "id-bob") is Standing.TRIED  # his was being compared
+        lanes.say("first", "wrong-bob")
+        for index in range(4):
+            lanes.say("common", f"wrong{index}")
+
+
+def test_a_try_is_forgiven_that_the_first_lane_gave_up(lanes):
+    lanes.first = Pool(1, 1, queue=KnownAndNew())
+    with ThreadPoolExecutor(8) as threads:
+        fill(lanes, threads, 4)
+        waits = []
+        for count, who in enumerate(("bob", "ann", "cy"), 1):  # bob's is compared, ann's waits until cy's comes
+            waits.append(threads.submit(matches, ("a", who), f"wrong-{who}", "x", f"id-{who}"))
+            until(lambda n=count: (("first", "wrong-bob") in lanes.words) and len(lanes.reputation._tried) == n)
+        for wait in waits:
+            with pytest.raises(TooManyRequests):
+                wait.result(10)
+        assert lanes.reputation.ask("a", "id-ann") is Standing.NEW
+        lanes.say("first", "wrong-bob")
         for index in range(4):
             lanes.say("common", f"wrong{index}")
 
