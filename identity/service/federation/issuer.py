@@ -1,7 +1,8 @@
 """The public keys and the endpoints of an OpenID provider, as its own discovery document names them, kept by this process.
 
 Whoever sends access tokens may make us look for keys, but not often, and not with many threads: an issuer is asked at most once in
-`PAUSE` seconds, and of this process's threads only `SLOTS` at a time wait for it. No caller holds a transaction.
+`PAUSE` seconds, and of this process's threads only `SLOTS` at a time wait for its keys, and as many for what becomes of a code, so that
+neither keeps the other from it. No caller holds a transaction.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ class Issuer:
 
     def __init__(self, url: str) -> None:
         self._url, self._known, self._next, self._lock = url, _Known(), float("-inf"), threading.Lock()
-        # Whoever is about to wait for the provider holds one.
-        self.slots = threading.BoundedSemaphore(SLOTS)
+        # Whoever is about to wait for the provider holds one of these.
+        self.lookups, self.exchanges = threading.BoundedSemaphore(SLOTS), threading.BoundedSemaphore(SLOTS)
 
     def key(self, kid: str | None, key_type: str) -> PyJWK | None:
         """The key that a token names; None if the issuer has no such. key_type: RSA, EC or OKP.
@@ -100,7 +101,7 @@ class Issuer:
         """Ask the issuer again, if it is time; a key that is there and merely old waits for nobody."""
         if boottime() < self._next:
             return
-        if not self.slots.acquire(blocking=False):
+        if not self.lookups.acquire(blocking=False):
             if needed:
                 raise away(f"Too many log-ins wait for the keys of the identity provider {self._url}.", 1)
             return
@@ -111,7 +112,7 @@ class Issuer:
                 finally:
                     self._lock.release()
         finally:
-            self.slots.release()
+            self.lookups.release()
 
     def _ask(self) -> None:
         if boottime() < self._next:

@@ -112,7 +112,7 @@ def _exchange(client: Client, flow: Flow, code: str) -> tuple[int, Mapping[str, 
         code=code, redirect_uri=flow.redirect_uri, code_verifier=flow.verifier, include_client_id=not basic,
         client_secret=None if basic else client.secret,
     )  # fmt: skip
-    if not provider.slots.acquire(blocking=False):
+    if not provider.exchanges.acquire(blocking=False):
         raise issuer.away(f"Too many log-ins wait for the identity provider {client.issuer}.", 1)
     try:
         return issuer.post(endpoints.token, form, _basic(client) if basic else {})
@@ -120,7 +120,7 @@ def _exchange(client: Client, flow: Flow, code: str) -> tuple[int, Mapping[str, 
         LOG.warning("the token endpoint of the identity provider %s could not be asked: %s", client.issuer, error)
         raise issuer.away(f"The identity provider {client.issuer} does not answer.", 1) from None
     finally:
-        provider.slots.release()
+        provider.exchanges.release()
 
 
 def _basic(client: Client) -> dict[str, str]:

@@ -364,11 +364,12 @@ def test_while_the_provider_is_away(world):
     answer = browser.go(back, ok=503)
     assert answer.headers["Retry-After"] == "1"
     provider.broken.clear()
-    slots = issuer.issuer_of(provider.url).slots
-    for _ in range(2):
-        assert slots.acquire(blocking=False)
+    of_codes, of_keys = issuer.issuer_of(provider.url).exchanges, issuer.issuer_of(provider.url).lookups
+    for _ in range(issuer.SLOTS):
+        assert of_codes.acquire(blocking=False)
+        assert of_keys.acquire(blocking=False)
     assert "wait" in browser.go(back, ok=503).text
-    slots.release(2)
+    of_codes.release(issuer.SLOTS)
     browser.finish(back)
     provider.broken.add(idp.DISCOVERY)
     issuer.issuer_of.cache_clear()
