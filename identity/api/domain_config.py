@@ -8,7 +8,7 @@ from common.api.operation import Answer, operation
 from common.api.request import Request
 from common.api.shapes import Shape, obj, wrapped
 from identity.service import directory, domain_config
-from identity.service.domain_config import OPTIONS
+from identity.service.domain_option import OPTIONS, defaults
 
 Body = dict[str, Any]
 CONFIG, DEFAULT = "/v3/domains/{domain_id}/config", "/v3/domains/config"
@@ -89,4 +89,4 @@ def delete_domain_config(request: Request) -> None:
 @operation("GET", DEFAULT + "/{group}/{option}/default", action="identity:get_domain_config_default", answer=ONE_OPTION)
 def get_domain_config_default(request: Request) -> Body:
     """Show the options of a domain that sets none."""
-    return {"config": domain_config.defaults(request.path.get("group"), request.path.get("option"))}
+    return {"config": defaults(request.path.get("group"), request.path.get("option"))}
