@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
-from identity.engine.ldap_types import Ambiguous, Connection, Entry, Settings, both, escape, matching, names_of
+from identity.engine.ldap_types import Ambiguous, Connection, Entry, Settings, both, either, escape, matching, names_of
 
 LOG = logging.getLogger(__name__)
 LONGEST = 255
+# Of more than so many, twins are looked for among all entries; and so many are named in the log.
+MANY, TOLD = 50, 20
 TRUE = ("true", "1", "yes", "on", "t", "y")
 # What an additional attribute must not shadow.
 OWN = frozenset({
     "id", "name", "domain_id", "enabled", "options", "links", "password", "password_expires_at", "default_project_id", "description", "email",
 })  # fmt: skip
 T = TypeVar("T", bound="UserEntry | GroupEntry")
+# What another entry has too, so that it says of neither who it is. Of an entry with another's id nothing else is to be believed.
+Doubt = Literal["", "name", "id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class UserEntry:
     enabled: bool
     default_project_id: str | None
     extra: Mapping[str, str] = field(hash=False)
+    doubt: Doubt = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +47,40 @@ class GroupEntry:
     name: str
     description: str
     members: tuple[str, ...]
+    doubt: Doubt = ""
 
 
 class Directory:
-    """The users and groups behind one connection. Every method raises DirectoryAway."""
+    """The users and groups behind one connection. Every method raises DirectoryAway.
+
+    Each entry is compared with all that could have its name or its id, whichever search found it: lists and single looks agree on who is doubtful.
+    """
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection, self._settings = connection, settings
         self._enabled: frozenset[object] | None = None
 
     def users(self, name: str | None = None, how: str = "") -> list[UserEntry]:
-        """All users, or those whose name is like this."""
-        return self._users(matching(self._settings.user_name_attribute, name, how) if name is not None else None)
+        """All users, or those whose name is like this; the doubtful among them, each id once."""
+        narrower = matching(self._settings.user_name_attribute, name, how) if name is not None else None
+        return self._compared_users(self._users(narrower), whole=narrower is None)
 
     def user(self, external_id: str) -> UserEntry | None:
-        """The user with this id."""
-        found = self._users(matching(self._settings.user_id_attribute, external_id))
+        """The user with this id, or with a doubt one of them."""
+        found = self._compared_users(self._users(matching(self._settings.user_id_attribute, external_id)))
         return next((each for each in found if each.external_id == external_id), None)
 
     def user_named(self, name: str) -> UserEntry | None:
         """The one user with this name; the directory decides whether case matters. Raises Ambiguous where two could be meant."""
-        answers = self._every_user(matching(self._settings.user_name_attribute, name))
+        answers = self._users(matching(self._settings.user_name_attribute, name))
         found = list({names_of(each.dn): each for each in answers}.values())
         exact = [each for each in found if each.name == name] or found
         if len(exact) > 1:
             raise Ambiguous(f"{self._settings.url}: {len(exact)} users answer to one name; none of them can log in by it")
-        return exact[0] if exact else None
+        user = next(iter(self._compared_users(exact)), None)
+        if user is not None and user.doubt:
+            raise Ambiguous(f"{self._settings.url}: {user.dn} shares its {user.doubt} with another; neither can log in")
+        return user
 
     def accepts(self, user: UserEntry | None, password: str) -> bool:
         """Whether the password is the user's; for no user the directory is asked as well, about one that it cannot have."""
@@ -74,30 +88,46 @@ class Directory:
         return bool(password) and self._connection.accepts(dn, password) and user is not None
 
     def groups(self, name: str | None = None, how: str = "") -> list[GroupEntry]:
-        """All groups, or those whose name is like this."""
-        return self._groups(matching(self._settings.group_name_attribute, name, how) if name is not None else None)
+        """All groups, or those whose name is like this; the doubtful among them, each id once."""
+        narrower = matching(self._settings.group_name_attribute, name, how) if name is not None else None
+        return self._compared_groups(self._groups(narrower), whole=narrower is None)
 
     def group(self, external_id: str) -> GroupEntry | None:
-        """The group with this id."""
-        found = self._groups(matching(self._settings.group_id_attribute, external_id))
+        """The group with this id, or with a doubt one of them."""
+        found = self._compared_groups(self._groups(matching(self._settings.group_id_attribute, external_id)))
         return next((each for each in found if each.external_id == external_id), None)
 
     def groups_of(self, user: UserEntry) -> list[GroupEntry]:
-        """The groups that name the user as a member."""
+        """The groups that name the user as a member; the doubtful among them."""
         member = user.external_id if self._settings.group_members_are_ids else user.dn
-        return self._groups(matching(self._settings.group_member_attribute, member))
+        return self._compared_groups(self._groups(matching(self._settings.group_member_attribute, member)))
 
     def members(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
-        """Who of `users` is in which of `groups`."""
+        """Who of `users` is in which of `groups`; nothing of those whose id is doubtful."""
         ids = self._settings.group_members_are_ids
-        known: dict[object, UserEntry] = {user.external_id if ids else names_of(user.dn): user for user in users}
-        pairs = ((known.get(member if ids else names_of(member)), group) for group in groups for member in group.members)
+        known: dict[object, UserEntry] = {user.external_id if ids else names_of(user.dn): user for user in _with_an_id(users)}
+        pairs = ((known.get(member if ids else names_of(member)), group) for group in _with_an_id(groups) for member in group.members)
         return list(dict.fromkeys((user, group) for user, group in pairs if user is not None))
 
-    def _users(self, narrower: str | None) -> list[UserEntry]:
-        return unique(self._every_user(narrower))
+    def _compared_users(self, found: Sequence[UserEntry], *, whole: bool = False) -> list[UserEntry]:
+        s = self._settings
+        alike = found if whole else self._alike(found, self._users, s.user_id_attribute, s.user_name_attribute)
+        return compared(found, alike)
 
-    def _every_user(self, narrower: str | None) -> list[UserEntry]:
+    def _compared_groups(self, found: Sequence[GroupEntry], *, whole: bool = False) -> list[GroupEntry]:
+        s = self._settings
+        alike = found if whole else self._alike(found, self._groups, s.group_id_attribute, s.group_name_attribute)
+        return compared(found, alike)
+
+    @staticmethod
+    def _alike(found: Sequence[T], search: Callable[[str | None], list[T]], id: str, name: str) -> list[T]:
+        """All entries that could have an id or a name of those found: a search by another value, or by a member, shows not all of them."""
+        if not found:
+            return []
+        wanted = {matching(id, each.external_id) for each in found} | {matching(name, each.name) for each in found}
+        return search(either(*sorted(wanted)) if len(found) <= MANY else None)
+
+    def _users(self, narrower: str | None) -> list[UserEntry]:
         s = self._settings
         kind = f"(objectClass={escape(s.user_objectclass)})"
         attributes = [
@@ -115,7 +145,7 @@ class Directory:
         attributes = [s.group_id_attribute, s.group_name_attribute, s.group_desc_attribute, s.group_member_attribute]
         filter = both(kind, s.group_filter, f"({s.group_name_attribute}=*)", narrower)
         found = self._connection.search(s.group_base, s.scope, filter, attributes)
-        return unique(self._read(entry, self._group) for entry in found)
+        return [group for entry in found if (group := self._read(entry, self._group)) is not None]
 
     def _read(self, entry: Entry, read: Callable[[Entry], T | None]) -> T | None:
         found = read(entry)
@@ -184,16 +214,28 @@ def _pairs(mapping: Iterable[str]) -> list[tuple[str, str]]:
     return [(attribute.strip(), key.strip()) for attribute, _, key in parts if attribute.strip() and key.strip()]
 
 
-def unique(found: Iterable[T | None]) -> list[T]:
-    """One of each id and of each name: of those that share one, the first by id and DN, whatever order they come in."""
-    kept: list[T] = []
-    ids: set[str] = set()
-    names: set[str] = set()
-    for each in sorted((each for each in found if each is not None), key=lambda each: (each.external_id, each.dn)):
-        if each.external_id in ids or each.name in names:
-            LOG.warning("%s: an entry is left out: another has the same id or name", each.dn)
-            continue
-        ids.add(each.external_id)
-        names.add(each.name)
-        kept.append(each)
-    return kept
+def _with_an_id(entries: Iterable[T]) -> Iterable[T]:
+    return (each for each in entries if each.doubt != "id")
+
+
+def compared(found: Iterable[T], alike: Iterable[T]) -> list[T]:
+    """Each id of `found` once, with its doubt: whether another entry, of these or of `alike`, has the same id or name. One DN is one entry."""
+    entries = [*found, *alike]
+    ids, names = _shared((each.external_id, each.dn) for each in entries), _shared((each.name, each.dn) for each in entries)
+    _warn({each.dn for each in entries if each.external_id in ids or each.name in names})
+    kept = {each.external_id: each for each in found}.values()
+    return [replace(each, doubt="id" if each.external_id in ids else "name" if each.name in names else "") for each in kept]
+
+
+def _warn(doubted: Collection[str]) -> None:
+    if doubted:
+        told = [*sorted(doubted)[:TOLD], *(["…"] if len(doubted) > TOLD else [])]
+        LOG.warning("%d entries share an id or a name with another, which is nobody's now: %s", len(doubted), "; ".join(told))
+
+
+def _shared(pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """The values, of (value, DN), that stand under several DNs."""
+    under: dict[str, set[str]] = defaultdict(set)
+    for value, dn in pairs:
+        under[value].add(dn)
+    return {value for value, dns in under.items() if len(dns) > 1 and len({names_of(dn) for dn in dns}) > 1}

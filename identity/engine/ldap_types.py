@@ -142,6 +142,11 @@ def both(*filters: str | None) -> str:
     return given[0] if len(given) == 1 else f"(&{''.join(given)})"
 
 
+def either(*filters: str) -> str:
+    """The filter that any of these lets through."""
+    return filters[0] if len(filters) == 1 else f"(|{''.join(filters)})"
+
+
 def names_of(dn: str) -> tuple[tuple[tuple[str, str], ...], ...]:
     """A DN in a form in which equal ones are equal: its parts, each a sorted tuple of (type, value), without case or escapes (RFC 4514)."""
     return tuple(tuple(sorted(_pair(pair) for pair in _split(part, "+"))) for part in _split(dn, ","))

@@ -9,7 +9,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -54,7 +54,10 @@ _generation = 0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom a log-in names that a directory must judge. `domain_id` "": an id of the directories' form that nobody has."""
+    """Whom a log-in names that a directory must judge, by `name` or else by id; the rest is of the row, if there is one.
+
+    `domain_id` "": an id of the directories' form that nobody has.
+    """
 
     domain_id: str
     name: str | None = None
@@ -156,7 +159,7 @@ def of_login(db: Database, user: Mapping[str, Any]) -> Target | None:
     row = db.run(lambda tx: tx.execute(select(User.id, User.external_id).where(User.domain_id == domain_id, User.name == name)).first())
     if row is not None and row.external_id is None:
         return None
-    return Target(domain_id, name=name, user_id=row.id if row is not None else None)
+    return Target(domain_id, name, row.external_id, row.id) if row is not None else Target(domain_id, name)
 
 
 def _named(domain: Mapping[str, Any], known: Mapping[str, str]) -> str | None:
@@ -212,16 +215,27 @@ def verify(db: Database, address: str, target: Target, password: str) -> Verifie
 
 def _judged(db: Database, directory: Directory, target: Target, password: str) -> Verified | None:
     try:
-        user = directory.user(target.external_id) if target.external_id is not None else directory.user_named(target.name or "")
+        user, gone = _sought(directory, target)
     except Ambiguous as error:  # not gone, and not to be told apart: nothing changes, and nobody is let in
         LOG.warning("directory of domain %s: %s", target.domain_id, error)
         directory.accepts(None, password)
         return None
     if not directory.accepts(user, password) or user is None:
-        if user is None and target.user_id is not None:
+        if gone:
             db.run(lambda tx: shadow.disable_unseen(tx, target.domain_id, (), id=target.user_id))
         return None
     return record(db, target.domain_id, user, directory.groups_of(user))
+
+
+def _sought(directory: Directory, target: Target) -> tuple[UserEntry | None, bool]:
+    """The user, and whether the row that the log-in named is of nobody any more. Raises Ambiguous."""
+    by_id = directory.user(target.external_id) if target.name is None and target.external_id is not None else None
+    user = directory.user_named(target.name) if target.name is not None else by_id
+    if user is not None and user.doubt:
+        raise Ambiguous(f"{user.dn} has the {user.doubt} of another; neither can log in")
+    if user is not None or target.external_id is None:
+        return user, False
+    return None, target.name is None or directory.user(target.external_id) is None
 
 
 def ask(db: Database, source: Source, domain_id: str, question: Callable[[Directory], T]) -> T:
@@ -269,26 +283,34 @@ def _open() -> Opener:
 
 
 def user_of(domain_id: str, entry: UserEntry) -> ShadowUser:
-    """The row for a directory's user."""
-    id = shadow.public_id(domain_id, "user", entry.external_id)
-    return ShadowUser(id, entry.external_id, entry.name, entry.enabled, entry.default_project_id, dict(entry.extra))
+    """The row for a directory's user whose id is his."""
+    id, name = shadow.public_id(domain_id, "user", entry.external_id), entry.name if not entry.doubt else None
+    return ShadowUser(id, entry.external_id, name, entry.enabled, entry.default_project_id, dict(entry.extra))
 
 
 def group_of(domain_id: str, entry: GroupEntry) -> ShadowGroup:
-    """The row for a directory's group."""
-    return ShadowGroup(shadow.public_id(domain_id, "group", entry.external_id), entry.external_id, entry.name, entry.description)
+    """The row for a directory's group whose id is its own."""
+    id, name = shadow.public_id(domain_id, "group", entry.external_id), entry.name if not entry.doubt else None
+    return ShadowGroup(id, entry.external_id, name, entry.description)
+
+
+def doubtful(domain_id: str, people: Iterable[UserEntry], teams: Iterable[GroupEntry]) -> list[str]:
+    """The ids that several users or several groups have: what we know of them is neither renewed nor gone."""
+    users = [shadow.public_id(domain_id, "user", each.external_id) for each in people if each.doubt == "id"]
+    return users + [shadow.public_id(domain_id, "group", each.external_id) for each in teams if each.doubt == "id"]
 
 
 def record(db: Database, domain_id: str, entry: UserEntry, teams: list[GroupEntry]) -> Verified | None:
     """Write what a look saw of one user; None where a user of ours has the name. One query where nothing has changed."""
-    user, groups = user_of(domain_id, entry), [group_of(domain_id, team) for team in teams]
+    user, groups = user_of(domain_id, entry), [group_of(domain_id, team) for team in teams if team.doubt != "id"]
+    kept = doubtful(domain_id, (), teams)
 
     def write(tx: Tx) -> int | None:
         epoch = shadow.same(tx, domain_id, user, groups)
         if epoch is None:
             shadow.put_users(tx, domain_id, [user])
             shadow.put_groups(tx, domain_id, groups)
-            shadow.put_members(tx, domain_id, [(user.id, group.id) for group in groups], user_id=user.id)
+            shadow.put_members(tx, domain_id, [(user.id, group.id) for group in groups], user_id=user.id, kept=kept)
             epoch = tx.scalar(select(User.epoch).where(User.id == user.id))
         return epoch
 

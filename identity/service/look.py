@@ -1,13 +1,14 @@
 """Looks at a domain's directory: before its users and groups are shown, their rows are brought up to what is there now.
 
-What a look should have seen and did not is disabled, not deleted: what it was granted waits for its return.
+What a look should have seen and did not is disabled, not deleted: what it was granted waits for its return. Whose name another has too gets no
+row; a row that he has keeps its name, and the rest follows. Of an id that several have nothing is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 
@@ -15,16 +16,18 @@ from common.auth import Actor
 from common.db import Database, Tx
 from common.errors import ServiceUnavailable
 from identity.engine.ldap_directory import Directory, GroupEntry, UserEntry
-from identity.models import Group
+from identity.models import Group, User
 from identity.service import shadow
-from identity.service.directory import ask, domains, group_of, record, target_of, user_of
+from identity.service.directory import ask, domains, doubtful, group_of, record, target_of, user_of
 from identity.service.pool import Source
 from identity.service.rows import own_domain
+
+T = TypeVar("T", UserEntry, GroupEntry)
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What a whole look found, and how many users it disabled."""
+    """What a whole look found, without doubtful ones, and how many users it disabled."""
 
     users: int
     groups: int
@@ -42,10 +45,10 @@ def see_user(db: Database, source: Source, actor: Actor, user_id: str) -> None:
 
     def look(directory: Directory) -> None:
         found = directory.user(target.external_id or "")
-        if found is not None:
-            record(db, target.domain_id, found, directory.groups_of(found))
-        else:
+        if found is None:
             db.run(lambda tx: shadow.disable_unseen(tx, target.domain_id, (), id=user_id))
+        elif found.doubt != "id":
+            record(db, target.domain_id, found, directory.groups_of(found))
 
     ask(db, source, target.domain_id, look)
 
@@ -56,13 +59,15 @@ def see_users(db: Database, source: Source, actor: Actor, filters: Mapping[str, 
     if domain_id is None:
         return
     name, how = _wanted(filters)
-    found = ask(db, source, domain_id, lambda directory: directory.users(name, how))
-    users = [user_of(domain_id, entry) for entry in found]
+    known = _known(db, User, domain_id, name, how)
+    found = ask(db, source, domain_id, lambda directory: _with(directory.users(name, how), known, directory.user))
+    users = [user_of(domain_id, entry) for entry in found if entry.doubt != "id"]
+    seen = [_id(domain_id, "user", entry) for entry in found]
 
     def write(tx: Tx) -> None:
         shadow.put_users(tx, domain_id, users)
-        if not how and (users or name is not None):
-            shadow.disable_unseen(tx, domain_id, [user.id for user in users], name=name)
+        if not how and (seen or name is not None):
+            shadow.disable_unseen(tx, domain_id, seen, name=name)
 
     db.run(write)
 
@@ -76,21 +81,24 @@ def see_group(db: Database, source: Source, actor: Actor, group_id: str, *, memb
     if row is None or row.external_id is None or row.domain_id not in known or not _sees(actor, row.domain_id):
         return
 
-    def look(directory: Directory) -> tuple[GroupEntry | None, list[UserEntry]]:
+    def look(directory: Directory) -> tuple[GroupEntry | None, list[UserEntry], list[UserEntry]]:
         team = directory.group(row.external_id)
-        return team, [user for user, _ in directory.members([team], directory.users())] if team is not None and members else []
+        people = directory.users() if team is not None and members else []
+        return team, people, [user for user, _ in directory.members([team], people)] if team is not None else []
 
-    team, people = ask(db, source, row.domain_id, look)
+    team, people, inside = ask(db, source, row.domain_id, look)
 
     def write(tx: Tx) -> None:
         if team is None:
             shadow.empty_unseen(tx, row.domain_id, (), id=group_id)
+        if team is None or team.doubt == "id":
             return
         shadow.put_groups(tx, row.domain_id, [group_of(row.domain_id, team)])
         if members:
-            users = [user_of(row.domain_id, entry) for entry in people]
+            users = [user_of(row.domain_id, entry) for entry in inside]
             shadow.put_users(tx, row.domain_id, users)
-            shadow.put_members(tx, row.domain_id, [(user.id, group_id) for user in users], group_id=group_id)
+            kept = doubtful(row.domain_id, people, ())
+            shadow.put_members(tx, row.domain_id, [(user.id, group_id) for user in users], group_id=group_id, kept=kept)
 
     db.run(write)
 
@@ -101,13 +109,15 @@ def see_groups(db: Database, source: Source, actor: Actor, filters: Mapping[str,
     if domain_id is None:
         return
     name, how = _wanted(filters)
-    found = ask(db, source, domain_id, lambda directory: directory.groups(name, how))
-    groups = [group_of(domain_id, entry) for entry in found]
+    known = _known(db, Group, domain_id, name, how)
+    found = ask(db, source, domain_id, lambda directory: _with(directory.groups(name, how), known, directory.group))
+    groups = [group_of(domain_id, entry) for entry in found if entry.doubt != "id"]
+    seen = [_id(domain_id, "group", entry) for entry in found]
 
     def write(tx: Tx) -> None:
         shadow.put_groups(tx, domain_id, groups)
-        if not how and (groups or name is not None):
-            shadow.empty_unseen(tx, domain_id, [group.id for group in groups], name=name)
+        if not how and (seen or name is not None):
+            shadow.empty_unseen(tx, domain_id, seen, name=name)
 
     db.run(write)
 
@@ -127,18 +137,38 @@ def sync(db: Database, domain_id: str) -> Synced:
         raise ServiceUnavailable(
             f"The directory of domain {domain_id} shows no user; nothing was changed. Look at ldap.user_tree_dn and user_filter."
         )
-    users, groups = [user_of(domain_id, entry) for entry in people], [group_of(domain_id, entry) for entry in teams]
-    ids = {entry.external_id: user.id for entry, user in zip(people, users, strict=True)}
-    of_team = {entry.external_id: group.id for entry, group in zip(teams, groups, strict=True)}
-    members = [(ids[user.external_id], of_team[group.external_id]) for user, group in pairs]
+    users = [user_of(domain_id, entry) for entry in people if entry.doubt != "id"]
+    groups = [group_of(domain_id, entry) for entry in teams if entry.doubt != "id"]
+    members = [(_id(domain_id, "user", user), _id(domain_id, "group", group)) for user, group in pairs]
+    seen, kept = [_id(domain_id, "user", entry) for entry in people], doubtful(domain_id, people, teams)
 
     def write(tx: Tx) -> int:
         shadow.put_users(tx, domain_id, users)
         shadow.put_groups(tx, domain_id, groups)
-        shadow.put_members(tx, domain_id, members)
-        return shadow.disable_unseen(tx, domain_id, list(ids.values()))
+        shadow.put_members(tx, domain_id, members, kept=kept)
+        return shadow.disable_unseen(tx, domain_id, seen)
 
-    return Synced(len(users), len(groups), len(members), db.run(write))
+    sure_users, sure_groups = sum(not each.doubt for each in people), sum(not each.doubt for each in teams)
+    return Synced(sure_users, sure_groups, len(members), db.run(write))
+
+
+def _id(domain_id: str, kind: str, entry: UserEntry | GroupEntry) -> str:
+    return shadow.public_id(domain_id, kind, entry.external_id)
+
+
+def _known(db: Database, table: type[User | Group], domain_id: str, name: str | None, how: str) -> str | None:
+    """The external id of the row whose name a list asks for exactly: under another name it is not gone."""
+    if name is None or how:
+        return None
+    return db.run(lambda tx: tx.scalar(select(table.external_id).where(table.domain_id == domain_id, table.name == name)))
+
+
+def _with(found: list[T], external_id: str | None, one: Callable[[str], T | None]) -> list[T]:
+    """What was found, and what has this id."""
+    if external_id is None or any(each.external_id == external_id for each in found):
+        return found
+    more = one(external_id)
+    return found if more is None else found + [more]  # noqa: RUF005  # a list of several would lose its type
 
 
 def _listed(db: Database, actor: Actor, filters: Mapping[str, Any]) -> str | None:

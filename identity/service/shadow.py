@@ -17,11 +17,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from common.db import Tx, lock_name
 
 # A name that the directory gives to another now is let go of first: the row that had it bears its id until it is seen again. A row of ours keeps its
-# name, and the directory's stays out.
+# name, and the directory's stays out. A name that is NULL is one that two have: no row is made for it, and one that is known keeps its own.
 USERS = """
 WITH seen AS (
-    SELECT s.* FROM jsonb_to_recordset(:rows) AS s(id text, external_id text, name text, enabled boolean, default_project_id text, extra jsonb)
-    WHERE NOT EXISTS (SELECT FROM identity."user" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
+    SELECT s.id, s.external_id, coalesce(s.name, k.name) AS name, s.enabled, s.default_project_id, s.extra
+    FROM jsonb_to_recordset(:rows) AS s(id text, external_id text, name text, enabled boolean, default_project_id text, extra jsonb)
+    LEFT JOIN identity."user" k ON k.id = s.id
+    WHERE coalesce(s.name, k.name) IS NOT NULL AND NOT EXISTS (SELECT FROM identity."user" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
 )
 INSERT INTO identity."user" AS u (id, domain_id, external_id, name, enabled, default_project_id, extra)
 SELECT id, :domain_id, external_id, name, enabled, default_project_id, extra FROM seen ORDER BY id
@@ -33,8 +35,10 @@ WHERE (u.name, u.enabled, u.extra, u.default_project_id) IS DISTINCT FROM
 """
 GROUPS = """
 WITH seen AS (
-    SELECT s.* FROM jsonb_to_recordset(:rows) AS s(id text, external_id text, name text, description text)
-    WHERE NOT EXISTS (SELECT FROM identity."group" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
+    SELECT s.id, s.external_id, coalesce(s.name, k.name) AS name, s.description
+    FROM jsonb_to_recordset(:rows) AS s(id text, external_id text, name text, description text)
+    LEFT JOIN identity."group" k ON k.id = s.id
+    WHERE coalesce(s.name, k.name) IS NOT NULL AND NOT EXISTS (SELECT FROM identity."group" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
 )
 INSERT INTO identity."group" AS g (id, domain_id, external_id, name, description)
 SELECT id, :domain_id, external_id, name, description FROM seen ORDER BY id
@@ -58,6 +62,7 @@ WHERE g.id = m.group_id AND g.domain_id = :domain_id AND g.external_id IS NOT NU
 LEFT = """
 DELETE FROM identity.group_member m USING identity."group" g
 WHERE g.id = m.group_id AND g.domain_id = :domain_id AND g.external_id IS NOT NULL {narrower}
+AND NOT m.user_id = ANY(:kept) AND NOT m.group_id = ANY(:kept)
 AND NOT EXISTS (SELECT FROM jsonb_to_recordset(:rows) AS s(user_id text, group_id text) WHERE s.user_id = m.user_id AND s.group_id = m.group_id)
 """
 JOINED = """
@@ -70,7 +75,7 @@ ORDER BY u.id, g.id ON CONFLICT DO NOTHING
 SAME = """
 SELECT u.epoch FROM identity."user" u
 WHERE u.id = :id AND u.domain_id = :domain_id
-AND (u.name, u.enabled, u.extra) = (:name, :enabled, CAST(:extra AS jsonb))
+AND (u.name, u.enabled, u.extra) = (coalesce(CAST(:name AS text), u.name), :enabled, CAST(:extra AS jsonb))
 AND coalesce(CAST(:project AS text), u.default_project_id) IS NOT DISTINCT FROM u.default_project_id
 AND (SELECT coalesce(jsonb_agg(jsonb_build_array(g.id, g.name, g.description) ORDER BY g.id COLLATE "C"), '[]')
      FROM identity.group_member m JOIN identity."group" g ON g.id = m.group_id
@@ -80,11 +85,11 @@ AND (SELECT coalesce(jsonb_agg(jsonb_build_array(g.id, g.name, g.description) OR
 
 @dataclass(frozen=True, slots=True)
 class ShadowUser:
-    """A user as the directory has it now."""
+    """A user as the directory has it now. `name` None: another has it too."""
 
     id: str
     external_id: str
-    name: str
+    name: str | None
     enabled: bool
     default_project_id: str | None
     extra: Mapping[str, Any]
@@ -92,11 +97,11 @@ class ShadowUser:
 
 @dataclass(frozen=True, slots=True)
 class ShadowGroup:
-    """A group as the directory has it now."""
+    """A group as the directory has it now. `name` None: another has it too."""
 
     id: str
     external_id: str
-    name: str
+    name: str | None
     description: str
 
 
@@ -109,13 +114,13 @@ def public_id(domain_id: str, kind: str, external_id: str) -> str:
 
 
 def put_users(tx: Tx, domain_id: str, users: Iterable[ShadowUser]) -> None:
-    """Make or renew the users' rows."""
+    """Make or renew the users' rows; of one without a name renew all else."""
     rows = [{name: getattr(each, name) for name in ShadowUser.__slots__} for each in users]
     _put(tx, "user", USERS, domain_id, rows)
 
 
 def put_groups(tx: Tx, domain_id: str, groups: Iterable[ShadowGroup]) -> None:
-    """Make or renew the groups' rows."""
+    """Make or renew the groups' rows; of one without a name renew all else."""
     rows = [{name: getattr(each, name) for name in ShadowGroup.__slots__} for each in groups]
     _put(tx, "group", GROUPS, domain_id, rows)
 
@@ -152,20 +157,29 @@ def _vanish(tx: Tx, statement: str, of: str, domain_id: str, seen: Iterable[str]
 
 
 def put_members(
-    tx: Tx, domain_id: str, pairs: Iterable[tuple[str, str]], *, user_id: str | None = None, group_id: str | None = None
+    tx: Tx,
+    domain_id: str,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    user_id: str | None = None,
+    group_id: str | None = None,
+    kept: Iterable[str] = (),
 ) -> None:
-    """Let (user, group) be the memberships in the directory's groups: of one user, of one group, or of all."""
+    """Let (user, group) be the memberships in the directory's groups: of one user, of one group, or of all.
+
+    kept: users and groups of whom nothing is known now; those that they have stay.
+    """
     _lock(tx, domain_id)
     rows = [{"user_id": user, "group_id": group} for user, group in pairs]
     named = {key: value for key, value in (("user_id", user_id), ("group_id", group_id)) if value is not None}
     narrower = "".join(f"AND m.{column} = :{column} " for column in named)
-    tx.execute(_rows(LEFT.format(narrower=narrower)), {"rows": rows, "domain_id": domain_id, **named})
+    tx.execute(_rows(LEFT.format(narrower=narrower)), {"rows": rows, "domain_id": domain_id, "kept": list(kept), **named})
     tx.execute(_rows(JOINED), {"rows": rows, "domain_id": domain_id})
 
 
 def same(tx: Tx, domain_id: str, user: ShadowUser, groups: Iterable[ShadowGroup]) -> int | None:
     """The user's epoch, if the rows of user, groups and memberships are as they should be; else None."""
-    wanted = sorted([each.id, each.name, each.description] for each in groups)
+    wanted = sorted(([each.id, each.name, each.description] for each in groups), key=lambda each: str(each[0]))
     return tx.execute(
         text(SAME),
         {

@@ -19,7 +19,19 @@ from tests.support.identity import Cloud, by_password, cheap_hashes
 from tests.support.slapd import LIMITED, ODD, ODD_DN, PEOPLE, READ, SUFFIX, Slapd
 
 MANY = dict(slapd.person(f"cn=user{n:03},ou=Many,{SUFFIX}", f"user{n:03}", f"user{n:03}") for n in range(150))
-ALL = {**PEOPLE, f"ou=Many,{SUFFIX}": {"objectClass": ["organizationalUnit"], "ou": ["Many"]}, **MANY}
+# Two of one name, two of one id, two whose names differ in case, two of one name of whom one has another too; and groups of one name.
+LIKE, FAR = f"ou=Like,{SUFFIX}", f"ou=Far,ou=Like,{SUFFIX}"
+TWINS = dict([
+    *[(dn, {"objectClass": ["organizationalUnit"], "ou": [dn.split(",")[0][3:]]}) for dn in (LIKE, FAR)],
+    slapd.person(f"cn=eve1,{LIKE}", "eve1", "eve"), slapd.person(f"cn=eve2,{LIKE}", "eve2", "eve"),
+    slapd.person(f"cn=fay,{LIKE}", "fay", "fay"), slapd.person(f"cn=fay,{FAR}", "fay", "far"),
+    slapd.person(f"cn=gil,{LIKE}", "gil", "Gil"), slapd.person(f"cn=gil2,{LIKE}", "gil2", "gIL"),
+    slapd.person(f"cn=iva1,{LIKE}", "iva1", "iva"), (f"cn=iva2,{LIKE}", {**slapd.person("", "iva2", "iva")[1], "uid": ["iva", "jo"]}),
+    *[(f"cn={cn},{LIKE}", {"objectClass": ["groupOfNames"], "cn": [cn], "ou": [ou], "member": [f"cn={member},{LIKE}"]}) for cn, ou, member in (
+        ("g1", "G", "eve1"), ("g2", "G", "fay"), ("g3", "H", "eve1"),
+    )],
+])  # fmt: skip
+ALL = {**PEOPLE, **TWINS, f"ou=Many,{SUFFIX}": {"objectClass": ["organizationalUnit"], "ou": ["Many"]}, **MANY}
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +138,43 @@ def test_a_name_that_several_answer_to_is_nobodys(side):
             with pytest.raises(Ambiguous):
                 directory.user_named(name)
         assert directory.user_named("organizationalRole") is None
+
+
+def test_whoever_shares_a_name_or_an_id_is_doubtful_in_every_search(side):
+    doubts = {"eve1": "name", "eve2": "name", "fay": "id", "gil": "", "gil2": "", "iva1": "name", "iva2": "name"}
+    with side.directory(user_tree_dn=LIKE, query_scope="sub") as directory:
+        assert {user.external_id: user.doubt for user in directory.users()} == doubts
+        for name, how in (("eve", ""), ("EV", "startswith"), ("a", "contains"), ("far", ""), ("gil", ""), ("jo", "")):
+            found = {user.external_id: user.doubt for user in directory.users(name, how)}
+            assert found
+            assert found.items() <= doubts.items(), (name, how)
+        assert {id: directory.user(id).doubt for id in doubts} == doubts
+        for name in ("eve", "EVE", "fay", "far", "gil", "jo"):
+            with pytest.raises(Ambiguous):
+                directory.user_named(name)
+        assert directory.user_named("Gil").external_id == "gil"
+    with side.directory(user_tree_dn=LIKE) as directory:
+        assert (directory.user_named("fay").external_id, directory.user("fay").doubt) == ("fay", "")
+
+
+def test_groups_of_one_name_are_doubtful_in_every_search(side):
+    with side.directory(user_tree_dn=LIKE, group_tree_dn=LIKE) as directory:
+        doubts = {"g1": "name", "g2": "name", "g3": ""}
+        assert {group.external_id: group.doubt for group in directory.groups()} == doubts
+        assert {group.external_id: group.doubt for group in directory.groups("G")} == {"g1": "name", "g2": "name"}
+        assert {id: directory.group(id).doubt for id in doubts} == doubts
+        eve = directory.user("eve1")
+        assert {group.external_id: group.doubt for group in directory.groups_of(eve)} == {"g1": "name", "g3": ""}
+        pairs = directory.members(directory.groups(), directory.users())
+        assert sorted((user.external_id, group.external_id) for user, group in pairs) == [("eve1", "g1"), ("eve1", "g3"), ("fay", "g2")]
+
+
+def test_a_doubt_is_found_among_many(side):
+    """More than are asked for one by one."""
+    with side.directory(user_tree_dn=SUFFIX, query_scope="sub", user_filter="(|(uid=user*)(uid=eve))") as directory:
+        found = {user.external_id: user.doubt for user in directory.users("e", "contains")}
+    assert {id for id, doubt in found.items() if doubt} == {"eve1", "eve2"}
+    assert len(found) == 152
 
 
 def test_groups_and_members(side):

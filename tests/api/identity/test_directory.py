@@ -238,6 +238,122 @@ def test_who_answers_to_a_name_beside_another_is_not_let_in_and_not_gone(corp, u
     corp.login("ann")
 
 
+def twin_of(corp, dn: str, **more: list[str]) -> str:
+    """Another entry like this one, whose DN comes first."""
+    made = f"cn=0-ann-too,ou=Users,{SUFFIX}"
+    corp.memory.entries[made] = {**corp.memory.entries[dn], "cn": ["ann-too"], **more}
+    return made
+
+
+LOOKS = {
+    "list": lambda corp: corp.names("users"),
+    "named": lambda corp: corp.names("users", "&name=ann"),
+    "like": lambda corp: corp.names("users", "&name__startswith=an"),
+    "groups": lambda corp: (corp.names("groups"), corp.names("groups", "&name=Staff")),
+    "members": lambda corp: corp.admin("GET", f"/v3/groups/{corp.key('group', 'staff')}/users"),
+    "shown": lambda corp: [corp.admin("GET", f"/v3/users/{corp.key('user', id)}") for id in ("ann", "ann-too", "bob")],
+    "log-in": lambda corp: [corp.login("ann", password, ok=401) for password in ("pw-ann", "pw-other")],
+    "old name": lambda corp: corp.login("bob", "pw-bob", ok=401),
+    "sync": lambda corp: manage_directory.sync(corp.cloud.db),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_twins_of_a_name_get_no_row(corp, look, caplog):
+    twin = twin_of(corp, ANN, userPassword=["pw-other"])
+    group = f"cn=0-staff-too,ou=Groups,{SUFFIX}"
+    corp.memory.entries[group] = {**corp.memory.entries[STAFF], "cn": ["staff-too"]}
+    LOOKS[look](corp)
+    assert corp.names("users") == ["Cäsar", "bob", "o'hara*)(uid=*"]
+    assert corp.names("users", "&name=ann") == []
+    assert corp.names("groups") == ["Enabled", "Odd (*)"]
+    for id in ("ann", "ann-too"):
+        corp.admin.get(f"/v3/users/{corp.key('user', id)}", ok=404)
+        corp.admin.get(f"/v3/groups/{corp.key('group', id.replace('ann', 'staff'))}", ok=404)
+    if look == "list":
+        told = [record.getMessage() for record in caplog.records if ANN in record.getMessage()]
+        assert told
+        assert all(twin in line for line in told)
+    del corp.memory.entries[twin], corp.memory.entries[group]
+    assert corp.names("users", "&name=ann") == ["ann"]
+    corp.login("ann")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_who_is_known_keeps_his_name_beside_a_twin(corp, look):
+    """Whether a stranger comes, or one who is known takes the name: neither has it, and what was given by it is still his to whom it was given."""
+    project = corp.cloud.make("project", name="p")
+    scope = {"project": {"id": project["id"]}}
+    assert manage_directory.sync(corp.cloud.db) == 0
+    staff = corp.key("group", "staff")
+    corp.admin("PUT", f"/v3/projects/{project['id']}/groups/{staff}/roles/{corp.cloud.role('member')}", ok=204)
+    tokens = [corp.cloud.nobody.as_(corp.login("ann", scope=scope).headers["X-Subject-Token"])]
+    corp.memory.entries[BOB]["accountControl"] = ["512"]
+    tokens.append(corp.cloud.nobody.as_(corp.login("bob", scope=scope).headers["X-Subject-Token"]))
+    twin_of(corp, ANN, userPassword=["pw-other"])
+    corp.memory.entries[BOB]["uid"] = ["ann"]
+    corp.memory.entries[f"cn=0-staff-too,ou=Groups,{SUFFIX}"] = {**corp.memory.entries[STAFF], "cn": ["staff-too"]}
+    for _ in range(2):
+        LOOKS[look](corp)
+    for token in tokens:
+        token.get("/v3/auth/projects")
+    assert corp.names("users", "&enabled=true") == ["Cäsar", "ann", "bob", "o'hara*)(uid=*"]
+    assert [row["id"] for row in corp.admin.get(f"/v3/users?domain_id={corp.id}&name=ann")["users"]] == [corp.key("user", "ann")]
+    assert corp.names("groups") == ["Enabled", "Odd (*)", "Staff"]
+    members = corp.admin.get(f"/v3/groups/{staff}/users")["users"]
+    assert sorted(user["name"] for user in members) == ["ann", "bob"]
+    for password in ("pw-ann", "pw-bob", "pw-other"):
+        for user in ({"name": "ann", "domain": {"id": corp.id}}, {"id": corp.key("user", "ann")}, {"id": corp.key("user", "bob")}):
+            ask = {"auth": {"identity": {"methods": ["password"], "password": {"user": {**user, "password": password}}}}}
+            corp.cloud.nobody("POST", "/v3/auth/tokens", ask, ok=401)
+
+
+@pytest.mark.parametrize("look", ["list", "named", "shown", "sync"])
+def test_what_is_no_doubt_of_a_twin_follows_the_directory(corp, look):
+    token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
+    twin_of(corp, ANN, accountControl=["512"])
+    corp.memory.entries[ANN]["accountControl"] = ["514"]
+    LOOKS[look](corp)
+    token("GET", "/v3/auth/projects", ok=401)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_an_id_that_two_have_is_neithers(corp, look):
+    """Two units with an entry of one id: whoever of them logs in, his row would be the other's."""
+    project = corp.cloud.make("project", name="p")
+    assert manage_directory.sync(corp.cloud.db) == 0
+    corp.configure(query_scope="sub")
+    staff = corp.key("group", "staff")
+    corp.admin("PUT", f"/v3/projects/{project['id']}/groups/{staff}/roles/{corp.cloud.role('member')}", ok=204)
+    token = corp.cloud.nobody.as_(corp.login("ann", scope={"project": {"id": project["id"]}}).headers["X-Subject-Token"])
+    twin = f"cn=ann,ou=Far,ou=Users,{SUFFIX}"
+    corp.memory.entries[twin] = {**corp.memory.entries[ANN], "uid": ["annie"], "mail": ["annie@acme.test"], "userPassword": ["pw-annie"]}
+    LOOKS[look](corp)
+    corp.names("users")
+    assert manage_directory.sync(corp.cloud.db) == 0
+    token.get("/v3/auth/projects")
+    ann = corp.admin.get(f"/v3/users/{corp.key('user', 'ann')}")["user"]
+    assert (ann["name"], ann["email"], ann["enabled"]) == ("ann", "ann@acme.test", True)
+    assert corp.names("users", "&name=annie") == []
+    for name in ("ann", "annie"):
+        corp.login(name, ok=401)
+    del corp.memory.entries[twin]
+    corp.login("ann")
+
+
+@pytest.mark.parametrize("look", ["named", "old name"])
+def test_who_bears_another_name_now_is_not_gone(corp, look):
+    corp.memory.entries[BOB]["accountControl"] = ["512"]
+    token = corp.cloud.nobody.as_(corp.login("bob").headers["X-Subject-Token"])
+    corp.memory.entries[BOB]["uid"] = ["robert"]
+    if look == "named":
+        assert corp.names("users", "&name=bob") == []
+    else:
+        corp.login("bob", "pw-bob", ok=401)
+    token.get("/v3/auth/projects")
+    assert corp.names("users", "&name=robert") == ["robert"]
+
+
 def test_who_is_disabled_there_is_disabled_here(corp):
     token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
     corp.memory.entries[ANN]["accountControl"] = ["514"]
