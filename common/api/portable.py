@@ -22,7 +22,7 @@ class Schemas:
 
     def standard(self, shape: Shape) -> Schema:
         """The shape as everybody else's validator understands it."""
-        made: Schema = _number(_pattern({key: self._part(key, value) for key, value in shape.items()}))
+        made: Schema = _number(_pattern({key: self._part(key, value) for key, value in _named(shape).items()}))
         if made.get("required") == []:
             del made["required"]
         name = self._names.get(canonical(shape))
@@ -33,7 +33,7 @@ class Schemas:
 
     def _part(self, key: str, value: Any) -> Any:
         """What a keyword says: one schema, several, or no schema at all."""
-        if key in ("properties", "patternProperties", "$defs"):
+        if key in ("properties", "patternProperties", "$defs", "dependentSchemas"):
             return {name: self._inner(inner) for name, inner in value.items()}
         if key in ("anyOf", "allOf", "oneOf", "prefixItems"):
             return [self._inner(inner) for inner in value]
@@ -48,6 +48,18 @@ class Schemas:
 def canonical(shape: Shape) -> str:
     """The same text for the same shape."""
     return json.dumps(shape, sort_keys=True)
+
+
+def _named(shape: Shape) -> Shape:
+    """A property that counts if a list names it: as a condition on the list."""
+    lists: Mapping[str, Mapping[str, Shape]] = shape.get("x-named", {})
+    conditions = {
+        name: {"if": {"properties": {by: {"contains": {"const": name}}}}, "then": {"properties": {name: inner}}}
+        for by, inners in lists.items()
+        for name, inner in inners.items()
+    }
+    rest = {key: value for key, value in shape.items() if key != "x-named"}
+    return {**rest, "dependentSchemas": conditions} if conditions else rest
 
 
 def _pattern(schema: Schema) -> Schema:

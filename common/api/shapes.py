@@ -113,6 +113,17 @@ def _x_integer(_validator: Any, bounds: Mapping[str, int], instance: object, _sc
             yield jsonschema.ValidationError(f"{instance} is greater than the maximum of {bounds['maximum']}")
 
 
+def _x_named(validator: Any, lists: Mapping[str, Mapping[str, Shape]], instance: object, _schema: object) -> Any:
+    """Of an object: the properties that a list of it names, as it says for each. Those that it does not name are not looked at."""
+    if not isinstance(instance, dict):
+        return
+    for by, shapes in lists.items():
+        names: Any = instance.get(by)
+        for name in shapes if isinstance(names, list) else ():
+            if name in instance and name in names:
+                yield from validator.descend(instance[name], shapes[name], path=name, schema_path=name)
+
+
 def _pattern(_validator: Any, pattern: str, instance: object, schema: Mapping[str, Any]) -> Any:
     if isinstance(instance, str) and not _too_long(instance, schema) and not re.fullmatch(pattern, instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
@@ -129,7 +140,7 @@ def _too_long(instance: object, schema: Mapping[str, Any]) -> bool:
 
 
 _Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {"x-integer": _x_integer, "pattern": _pattern, "format": _format_of}
+    Draft202012Validator, {"x-integer": _x_integer, "x-named": _x_named, "pattern": _pattern, "format": _format_of}
 )
 
 
@@ -161,11 +172,19 @@ def sentence(error: jsonschema.ValidationError, what: str) -> str:
     why = _short(error.message.replace(repr(error.instance), "the value") if whole else error.message)
     if not path:
         return f"Invalid {what}: {why}."
+    if error.validator == "required":
+        return f"Invalid input for field/attribute {path}.{_missing(error)}. {why}."
     if any(word in path.lower() for word in ("password", "secret", "passcode", "user_data", "blob")):
         return f"Invalid input for field/attribute {path}. Value: ***. {why if whole else 'the value is not allowed'}."
     if whole:
         return f"Invalid input for field/attribute {path}. {why}."
     return f"Invalid input for field/attribute {path}. Value: {_short(json.dumps(error.instance, ensure_ascii=False, default=str))}. {why}."
+
+
+def _missing(error: jsonschema.ValidationError) -> str:
+    """Which of the required fields it is: there is one error for each."""
+    names: Any = error.validator_value
+    return next(str(name) for name in names if error.message.startswith(repr(name)))
 
 
 def _short(message: str) -> str:

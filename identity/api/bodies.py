@@ -41,8 +41,8 @@ APPLICATION_CREDENTIAL = obj({"id": TEXT, "name": TEXT, "user": _NAMED, "secret"
 # Whose word it is, or a token that came of one.
 _MAPPED: Shape = {
     **obj({"identity_provider": TEXT, "protocol": TEXT, "id": _TOKEN_ID}, extra=True),
-    "anyOf": [{"required": ["identity_provider", "protocol"]}, {"required": ["id"]}],
-}
+    "if": {"required": ["id"]}, "else": {"required": ["identity_provider", "protocol"]},
+}  # fmt: skip
 
 
 def _user_with(name: str, shape: Shape) -> Shape:
@@ -50,15 +50,21 @@ def _user_with(name: str, shape: Shape) -> Shape:
     return obj({"user": obj({**_NAMED["properties"], name: shape}, required=(name,), extra=True)}, required=("user",), extra=True)
 
 
-_IDENTITY = obj(
-    {
-        "methods": array(TEXT, minItems=1, maxItems=8), "password": _user_with("password", PASSWORD),
-        "token": obj({"id": _TOKEN_ID}, required=("id",), extra=True), "totp": _user_with("passcode", _PASSCODE),
-        "application_credential": APPLICATION_CREDENTIAL, "mapped": _MAPPED, "openid": _MAPPED,
-        "oauth1": {"type": "object"},  # what it says is in the header Authorization
-    },
-    required=("methods",), extra=True,
-)  # fmt: skip
+_ANY_OBJECT: Shape = {"type": "object"}
+# What each method reads; what oauth1 does is in the header Authorization.
+_METHODS: Mapping[str, Shape] = {
+    "password": _user_with("password", PASSWORD), "token": obj({"id": _TOKEN_ID}, required=("id",), extra=True),
+    "totp": _user_with("passcode", _PASSCODE), "application_credential": APPLICATION_CREDENTIAL, "mapped": _MAPPED, "openid": _MAPPED,
+}  # fmt: skip
+# A block that no method reads may be any object: clients leave `"totp": {}` beside what they use.
+_IDENTITY: Shape = {
+    **obj(
+        {"methods": array(TEXT, minItems=1, maxItems=8), **dict.fromkeys((*_METHODS, "oauth1"), _ANY_OBJECT)},
+        required=("methods",),
+        extra=True,
+    ),
+    "x-named": {"methods": _METHODS},
+}
 _SCOPE: Shape = {"anyOf": [
     {"enum": ["unscoped", None]},
     obj({"project": _NAMED, "domain": _DOMAIN_REF, "system": obj({"all": BOOLEAN}, extra=True), "unscoped": {"type": "object"}, "OS-TRUST:trust": obj({"id": TEXT}, required=("id",), extra=True)}),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from common.api import shapes
+from common.api.portable import Schemas
 from common.api.request import Query
 from common.api.shapes import FORMATS, Checker, integer, truth
 from common.cmd import SERVICES, room
@@ -101,3 +104,38 @@ def test_base64(text, fits):
 def test_what_is_too_long_is_not_read_further():
     with pytest.raises(BadRequest, match="too long"):
         Checker({"type": "string", "maxLength": 5, "pattern": "^a*$", "format": "base64"})("*" * 6)
+
+
+def test_what_a_list_names_is_checked_and_the_rest_is_not():
+    inner = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    shape = {"type": "object", "properties": {"kinds": {"type": "array"}}, "x-named": {"kinds": {"a": inner, "b": inner}}}
+    standard = Draft202012Validator(Schemas().standard(shape))
+    check = Checker(shape)
+    for fits in (
+        {},
+        {"kinds": [], "a": 5},
+        {"kinds": ["b", "c", 5, {}], "a": 5, "c": 7},
+        {"kinds": ["a"]},
+        {"kinds": ["a"], "a": {"id": "x"}, "b": None},
+    ):
+        check(fits)
+        assert standard.is_valid(fits), fits
+    for wrong, told in (
+        ({"kinds": ["b"], "b": {}}, "b.id"),
+        ({"kinds": ["a", "b"], "a": {"id": "x"}, "b": {"id": 5}}, "b.id"),
+        ({"kinds": ["a"], "a": 5}, "a"),
+    ):
+        assert not standard.is_valid(wrong), wrong
+        with pytest.raises(BadRequest, match=rf"field/attribute {re.escape(told)}\."):
+            check(wrong)
+
+
+def test_a_name_that_comes_often_is_checked_once():
+    named = {"type": "object", "x-named": {"kinds": {"a": {"type": "object", "required": ["id"]}}}}
+    assert len(list(Checker(named)._validator.iter_errors({"kinds": ["a"] * 1000, "a": {}}))) == 1
+
+
+def test_what_is_missing_is_named_with_its_place():
+    check = Checker({"type": "object", "properties": {"a": {"type": "object", "required": ["b", "bc"]}}})
+    with pytest.raises(BadRequest, match=r"field/attribute a\.bc\. 'bc' is a required property"):
+        check({"a": {"b": 1}})

@@ -124,6 +124,35 @@ def test_a_malformed_login_is_refused(cloud, body):
     cloud.nobody.post(TOKENS, body, ok=400)
 
 
+def with_unused(body, **blocks):
+    """The log-in, with blocks of other methods beside it."""
+    return {"auth": {**body["auth"], "identity": {**body["auth"]["identity"], **blocks}}}
+
+
+UNUSED = {"totp": {}, "application_credential": {"id": 5}, "mapped": {}, "openid": {"x": 1}, "oauth1": {}}
+
+
+def test_what_no_method_reads_is_not_looked_at(cloud):
+    raw = cloud.nobody("POST", TOKENS, with_unused(by_password("admin", ADMIN_PASSWORD), token={}, **UNUSED), ok=201).headers[
+        "X-Subject-Token"
+    ]
+    cloud.nobody("POST", TOKENS, with_unused(by_token(raw), password={"user": {}}, **UNUSED), ok=201)
+    cloud.nobody("POST", TOKENS, with_unused(by_token(raw), password=5), ok=400)
+
+
+@pytest.mark.parametrize(("method", "given", "told"), [
+    ("mapped", {"identity_provider": "acme"}, "auth.identity.mapped.protocol"), ("openid", {"protocol": "x"}, "auth.identity.openid.identity_provider"),
+    ("mapped", {"id": 5}, "auth.identity.mapped.id"), ("token", {}, "auth.identity.token.id"), ("totp", {}, "auth.identity.totp.user"),
+    ("password", {"user": {"id": "x"}}, "auth.identity.password.user.password"), ("application_credential", {"id": "x"}, "auth.identity.application_credential.secret"),
+])  # fmt: skip
+def test_what_a_method_misses_is_named(cloud, method, given, told):
+    for methods in ([method], ["token", method]):
+        identity = {"token": {"id": "x"}, "methods": methods, method: given}
+        answer = cloud.nobody.post(TOKENS, {"auth": {"identity": identity}}, ok=400)
+        assert f"{told}. " in answer["error"]["message"]
+        assert "given schemas" not in answer["error"]["message"]
+
+
 def test_an_unknown_method_is_refused(cloud):
     cloud.nobody.post(TOKENS, {"auth": {"identity": {"methods": ["magic"], "magic": {}}}}, ok=401)
 
