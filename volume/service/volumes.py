@@ -111,7 +111,8 @@ def create(tx: Tx, actor: Actor, wish: NewVolume) -> Found:
     )  # fmt: skip
     kind = wish.type
     if wish.snapshot_id is not None:
-        kind = kind or _from_snapshot(tx, actor, volume, wish.snapshot_id, wish.size_gib)
+        its_type = _from_snapshot(tx, actor, volume, wish.snapshot_id, wish.size_gib)
+        kind = kind or its_type
     else:
         if wish.size_gib is None:
             raise BadRequest("Invalid input for field/attribute size: a size in GiB is needed.")

@@ -82,6 +82,24 @@ def test_snapshots_and_volumes_from_them(api: Client, blocks: Memory, work: Call
     assert blocks.purge(names.POOL) == 0
 
 
+def test_a_volume_from_a_snapshot_may_be_of_another_type(api: Client, blocks: Memory, work: Callable[[], int]) -> None:
+    volume_id = make(api, size=2)["id"]
+    work()
+    snapshot = api.post("/v3/snapshots", {"snapshot": {"volume_id": volume_id}}, ok=202)["snapshot"]["id"]
+    work()
+    other = api.as_("admin").post("/v3/types", {"volume_type": {"name": "other"}}, ok=200)["volume_type"]["name"]
+    made = [api.post("/v3/volumes", {"volume": {"snapshot_id": snapshot, "volume_type": other, **more}}, ok=202) for more in ({}, {"size": 3})]
+    work()
+    found = [shown(api, one["volume"]["id"]) for one in made]
+    assert [(one["status"], one["size"], one["volume_type"], one["snapshot_id"]) for one in found] == [
+        ("available", 2, other, snapshot),
+        ("available", 3, other, snapshot),
+    ]
+    make(api, ok=404, snapshot_id=snapshot, size=2, volume_type="none")
+    make(api, ok=400, snapshot_id=snapshot, size=1, volume_type=other)
+    make(api, ok=404, snapshot_id=SERVER, volume_type=other)
+
+
 def test_a_cascading_delete_takes_the_snapshots(api: Client, blocks: Memory, work: Callable[[], int]) -> None:
     volume_id = make(api)["id"]
     work()
