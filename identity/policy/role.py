@@ -26,7 +26,5 @@ RULES: list[Rule] = [
     rule("identity:create_system_grant", ADMIN, "Grant a role on the system."),
     rule("identity:revoke_system_grant", ADMIN, "Take a role on the system back."),
     rule("identity:list_role_assignments", READ_DOMAIN, "List role assignments."),
-    rule(
-        "identity:list_role_assignments_for_tree", f"{READ_DOMAIN} or (role:manager and scope:project)", "List those of a tree of projects."
-    ),
+    rule("identity:list_role_assignments_for_tree", READ_DOMAIN, "List those of a tree of projects."),
 ]
