@@ -32,8 +32,9 @@ def render(request: Request, answer: Any) -> Rendered:
     """`answer` is what the handler returned: a body, an `Answer` or None."""
     if not isinstance(answer, Answer):
         answer = Answer(body=answer)
-    made = Rendered(answer.status or request.operation.status, dict(answer.headers), stream=answer.stream)
-    check.answer(request, made.status, answer)
+    status = answer.status or request.operation.status
+    check.answer(request, status, answer)
+    made = Rendered(status, dict(answer.headers), stream=answer.stream)
     if answer.stream is None and (answer.body is not None or made.status != 204):
         made.media = made.headers.pop("Content-Type", "application/json")
     if answer.stream is None and answer.body is not None:

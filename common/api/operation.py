@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from common.api.request import Request
 
 Handler = Callable[["Request"], Any]
-JSON, BYTES = "application/json", "application/octet-stream"
+JSON, BYTES, FORM = "application/json", "application/octet-stream", "application/x-www-form-urlencoded"
 FIRST: Version = (0, 0)
 LAST: Version = (99, 999)
 

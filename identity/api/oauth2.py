@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.api.operation import Answer, operation
+from common.api.operation import FORM, Answer, operation
 from common.api.request import Request
 from common.api.shapes import Checker, obj
 from common.config import CONF
@@ -13,7 +13,6 @@ from identity.api import bodies
 from identity.api.shapes.answers import STRING
 from identity.service import oauth2
 
-FORM = "application/x-www-form-urlencoded"
 MOST_BYTES = 16384
 NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 TOKEN: dict[str, Any] = obj(

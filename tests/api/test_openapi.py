@@ -19,7 +19,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from common.api import check, shapes
 from common.api.dialect import KEYSTONE
 from common.api.openapi import document, rendered
-from common.api.operation import JSON, Answer, operation
+from common.api.operation import FORM, JSON, Answer, operation
 from common.api.portable import Schemas
 from common.api.service import Service
 from common.api.shapes import Checker
@@ -77,7 +77,7 @@ def test_it_has_every_operation(service):
             assert item.action in json.dumps(found)
     ids = [found["operationId"] for methods in made["paths"].values() for found in methods.values()]
     assert len(ids) == len(set(ids))
-    assert not re.search(r'"x-integer"|"x-boolean"|\(\?a?i', json.dumps(made))
+    assert not re.search(r'"x-integer"|"x-boolean"|"x-named"|\(\?a?i', json.dumps(made))
 
 
 def test_it_is_served_to_everybody_rendered_once(service, db):
@@ -177,7 +177,27 @@ def toys():
         """Answer with one of several statuses."""
         return Answer({}, status=int(request.header("X-Status")))
 
-    for fn in (eat, throw, silent, deaf, other):
+    @operation("GET", "/form", action=None, gives=FORM, answer=shapes.obj({"key": shapes.TEXT, "at": shapes.TEXT}, required=("key",)))
+    def form(request):
+        """Answer as a form, or as what was asked for."""
+        media = request.header("X-Media")
+        return (
+            Answer({"key": "k"})
+            if media == JSON
+            else Answer(stream=iter([request.header("X-Form").encode()]), headers={"Content-Type": media})
+        )
+
+    @operation("GET", "/no-form", action=None, answer=shapes.obj({}))
+    def no_form(request):
+        """Answer as a form, though it says JSON."""
+        return Answer(stream=iter([b"key=k"]), headers={"Content-Type": FORM})
+
+    @operation("GET", "/shapeless", action=None, gives=FORM)
+    def shapeless(request):
+        """Say nothing of the form."""
+        return Answer(stream=iter([b"key=k"]), headers={"Content-Type": FORM})
+
+    for fn in (eat, throw, silent, deaf, other, form, no_form, shapeless):
         fn.__module__ = "toys"
         setattr(module, fn.__name__, fn)
     return Service("toys", KEYSTONE, [module], [], document="/v9/openapi.json", documented=True)
@@ -211,7 +231,7 @@ def test_several_actions_of_one_path_are_alternatives():
 
 
 @pytest.mark.parametrize(("path", "told"), [
-    ("/silent", "declare its shape as answer="), ("/deaf", "hears the query parameters b"), ("/other", "answers 203: declare it"),
+    ("/silent", "declare its shape as answer="), ("/shapeless", "declare its shape as answer="), ("/no-form", f"answers {FORM}: declare it"), ("/deaf", "hears the query parameters b"), ("/other", "answers 203: declare it"),
 ])  # fmt: skip
 def test_what_is_not_declared_fails_in_tests(db, caplog, path, told):
     ask = client(toys(), db)
@@ -219,3 +239,18 @@ def test_what_is_not_declared_fails_in_tests(db, caplog, path, told):
     assert told in caplog.text
     ask("GET", "/other", headers={"X-Status": "206"}, ok=206)
     assert check.ANSWERS
+
+
+@pytest.mark.parametrize(("sent", "told"), [
+    ("key=k&more=x", "Additional properties"), ("at=now", "'key' is a required property"), ("key=k&key=k", "comes twice"), ("key", "answers no form"),
+    ("", "'key' is a required property"), ("key=" + "x" * 256, "field/attribute key. Value"),
+])  # fmt: skip
+def test_a_form_that_is_not_declared_so_fails_in_tests(db, caplog, sent, told):
+    ask = client(toys(), db)
+    ask("GET", "/form", headers={"X-Media": FORM, "X-Form": sent}, ok=500)
+    assert told in caplog.text
+    for media in (JSON, "text/html"):
+        ask("GET", "/form", headers={"X-Media": media, "X-Form": "key=k"}, ok=500)
+        assert f"GET /form answers {media}" in caplog.text
+    answer = ask("GET", "/form", headers={"X-Media": f"{FORM}; charset=us-ascii", "X-Form": "key=%20&at=2026-01-01T00:00:00Z"}, ok=200)
+    assert answer.text == "key=%20&at=2026-01-01T00:00:00Z"
