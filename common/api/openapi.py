@@ -82,6 +82,10 @@ def _tags(service: Service) -> list[Json]:
     return [{"name": tag, "description": _first(sys.modules[module].__doc__)} for tag, module in modules.items() if module in sys.modules]
 
 
+def _told(item: Operation) -> str:
+    return item.summary or _first(item.handler.__doc__)
+
+
 def _first(doc: str | None) -> str:
     """The first paragraph of a docstring, on one line."""
     return " ".join((doc or "").strip().partition("\n\n")[0].split())
@@ -113,7 +117,7 @@ def _components(service: Service, schemas: Schemas) -> Json:
 def _operation(service: Service, schemas: Schemas, items: Sequence[Operation], identity: str) -> Json:
     """One method of one path: one operation, or several that the body's key or the microversion picks from."""
     first = items[0]
-    made: Json = {"operationId": identity, "tags": [_tag(first)], "summary": _first(first.handler.__doc__)}
+    made: Json = {"operationId": identity, "tags": [_tag(first)], "summary": _told(first)}
     if len(items) > 1 and first.body_key:
         made["summary"] = f"One of {len(items)} actions; the body's single key picks it."
     made["parameters"] = _parameters(service, schemas, items)
@@ -142,7 +146,7 @@ def _extensions(service: Service, item: Operation) -> Json:
 
 
 def _variant(service: Service, item: Operation) -> Json:
-    return {"description": _first(item.handler.__doc__), "x-wolke-status": item.status, **_extensions(service, item)}
+    return {"description": _told(item), "x-wolke-status": item.status, **_extensions(service, item)}
 
 
 def _parameters(service: Service, schemas: Schemas, items: Sequence[Operation]) -> list[Json]:

@@ -59,6 +59,7 @@ class Operation:
     gives: str
     read_only: bool
     guarded: tuple[str, ...]
+    summary: str
 
     @property
     def idempotent(self) -> bool:
@@ -86,6 +87,7 @@ def operation(
     body_key: str | None = None, query: Mapping[str, Shape] | None = None, strict_query: bool = False, answer: Shape | None = None,
     secret: bool = False, minimum: Version = FIRST, maximum: Version = LAST, token: bool = True, raw: bool = False,
     takes: Mapping[str, Shape] | None = None, gives: str = JSON, read_only: bool | None = None, guarded: tuple[str, ...] = (),
+    summary: str = "",
 ) -> Callable[[Handler], Handler]:  # fmt: skip
     """Declare that the decorated `fn(request) -> dict | Answer | None` answers `method path`.
 
@@ -97,6 +99,7 @@ def operation(
     other POST with a token it is: then all of the handler is one transaction (common/api/idempotency.py). minimum/maximum: microversions.
     raw: the body is a stream, read by the handler; takes: its media types and their shapes, for the document alone ({}: no body is read).
     gives: the answer's media type. guarded: policies of fields that the handler asks `request.may` about. May be repeated.
+    summary: what the document says of it, in a sentence; else the handler's docstring does, which is one for all that it handles.
     """
 
     def declare(handler: Handler) -> Handler:
@@ -106,7 +109,7 @@ def operation(
             query={name: Checker(shape) for name, shape in (query or {}).items()}, strict_query=strict_query,
             answer=answer, statuses=statuses, secret=secret, minimum=minimum, maximum=maximum, token=token, raw=raw,
             takes={BYTES: {}} if takes is None else takes, gives=gives,
-            read_only=method in ("GET", "HEAD") if read_only is None else read_only, guarded=guarded,
+            read_only=method in ("GET", "HEAD") if read_only is None else read_only, guarded=guarded, summary=summary,
         )  # fmt: skip
         handler.operations = [made, *getattr(handler, "operations", [])]  # type: ignore[attr-defined]
         return handler

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from common.api.operation import Answer, operation
+from common.api.operation import Answer, Handler, operation
 from common.api.request import Request
 from common.api.shapes import Shape, obj, wrapped
 from identity.service import directory, domain_config
@@ -44,13 +45,13 @@ def get_domain_config(request: Request) -> Body:
 
 @operation("GET", GROUP, action=None, guarded=READ, answer=ONE_GROUP)
 def get_domain_config_group(request: Request) -> Body:
-    """Show the options of one group."""
+    """Show the options of one group that are set, or the rules for passwords (`security_compliance`)."""
     return {"config": _part(request)}
 
 
 @operation("GET", OPTION, action=None, guarded=READ, answer=ONE_OPTION)
 def get_domain_config_option(request: Request) -> Body:
-    """Show one option."""
+    """Show one option that is set, or one of the rules for passwords (`security_compliance`)."""
     return {"config": _part(request)}
 
 
@@ -63,9 +64,14 @@ def _part(request: Request) -> Body:
     return request.read(lambda tx: domain_config.get_config(tx, domain_id, group, option))
 
 
-@operation("PATCH", CONFIG, action="identity:update_domain_config", body=GIVEN, answer=WHOLE)
-@operation("PATCH", GROUP, action="identity:update_domain_config", body=GIVEN, answer=WHOLE)
-@operation("PATCH", OPTION, action="identity:update_domain_config", body=GIVEN, answer=WHOLE)
+def _update(path: str, what: str) -> Callable[[Handler], Handler]:
+    told = f"Change {what}; the answer shows all options of the domain that are set."
+    return operation("PATCH", path, action="identity:update_domain_config", body=GIVEN, answer=WHOLE, summary=told)
+
+
+@_update(CONFIG, "options of a domain")
+@_update(GROUP, "options of a domain in one group")
+@_update(OPTION, "one option of a domain")
 def update_domain_config(request: Request) -> Body:
     """Change options of a domain; the answer shows all that are set."""
     given, path = request.body["config"], request.path
@@ -74,9 +80,13 @@ def update_domain_config(request: Request) -> Body:
     return {"config": found}
 
 
-@operation("DELETE", CONFIG, action="identity:delete_domain_config", status=204)
-@operation("DELETE", GROUP, action="identity:delete_domain_config", status=204)
-@operation("DELETE", OPTION, action="identity:delete_domain_config", status=204)
+def _delete(path: str, what: str) -> Callable[[Handler], Handler]:
+    return operation("DELETE", path, action="identity:delete_domain_config", status=204, summary=f"Unset {what} of a domain.")
+
+
+@_delete(CONFIG, "all options")
+@_delete(GROUP, "the options of one group")
+@_delete(OPTION, "one option")
 def delete_domain_config(request: Request) -> None:
     """Unset options of a domain."""
     path = request.path
@@ -84,9 +94,14 @@ def delete_domain_config(request: Request) -> None:
     directory.forget()
 
 
-@operation("GET", DEFAULT + "/default", action="identity:get_domain_config_default", answer=WHOLE)
-@operation("GET", DEFAULT + "/{group}/default", action="identity:get_domain_config_default", answer=ONE_GROUP)
-@operation("GET", DEFAULT + "/{group}/{option}/default", action="identity:get_domain_config_default", answer=ONE_OPTION)
+def _default(path: str, what: str, answer: Shape) -> Callable[[Handler], Handler]:
+    told = f"Show {what} as it is in a domain that sets none."
+    return operation("GET", f"{DEFAULT}{path}/default", action="identity:get_domain_config_default", answer=answer, summary=told)
+
+
+@_default("", "every option", WHOLE)
+@_default("/{group}", "each option of one group", ONE_GROUP)
+@_default("/{group}/{option}", "one option", ONE_OPTION)
 def get_domain_config_default(request: Request) -> Body:
     """Show the options of a domain that sets none."""
     return {"config": defaults(request.path.get("group"), request.path.get("option"))}

@@ -17,19 +17,20 @@ from identity.service.endpoint_policy import Aim
 
 Body = dict[str, Any]
 OF_POLICY = "/v3/policies/{policy_id}/OS-ENDPOINT-POLICY"
-# What a policy can be meant for: its path, and its name in the actions.
-AIMS = {
-    "/endpoints/{endpoint_id}": "endpoint", "/services/{service_id}": "service",
-    "/services/{service_id}/regions/{region_id}": "region_and_service",
-}  # fmt: skip
+# What a policy can be meant for: its path, its name in the actions, and in words.
+AIMS = (
+    ("/endpoints/{endpoint_id}", "endpoint", "an endpoint"), ("/services/{service_id}", "service", "a service, in all regions"),
+    ("/services/{service_id}/regions/{region_id}", "region_and_service", "a service in a region and those within it"),
+)  # fmt: skip
 
 
-def _for_each_aim(method: str, verb: str) -> Callable[[Handler], Handler]:
-    """Declare the operation for each aim, allowed by an action of its own."""
+def _for_each_aim(method: str, verb: str, summary: str) -> Callable[[Handler], Handler]:
+    """Declare the operation for each aim, allowed by an action of its own. summary: with `{aim}`."""
 
     def declare(handler: Handler) -> Handler:
-        for path, aim in AIMS.items():
-            operation(method, OF_POLICY + path, action=f"identity:{verb}_policy_association_for_{aim}", status=204)(handler)
+        for path, aim, words in AIMS:
+            action, told = f"identity:{verb}_policy_association_for_{aim}", summary.format(aim=words)
+            operation(method, OF_POLICY + path, action=action, status=204, summary=told)(handler)
         return handler
 
     return declare
@@ -40,30 +41,30 @@ def _asked(request: Request) -> tuple[str, Aim]:
     return request.path["policy_id"], Aim(**aim)
 
 
-@_for_each_aim("PUT", "create")
+@_for_each_aim("PUT", "create", "Associate a policy with {aim}, in place of any other.")
 def create_policy_association(request: Request) -> None:
-    """Mean a policy for an endpoint, a service, or a service in a region."""
+    """Associate a policy with what the path names."""
     policy_id, aim = _asked(request)
     request.run(lambda tx: endpoint_policy.associate(tx, policy_id, aim))
 
 
-@_for_each_aim("GET", "check")
+@_for_each_aim("GET", "check", "Check that a policy is associated with {aim}.")
 def check_policy_association(request: Request) -> None:
-    """Check that a policy is meant for it."""
+    """Check that a policy is associated with what the path names."""
     policy_id, aim = _asked(request)
     request.read(lambda tx: endpoint_policy.check(tx, policy_id, aim))
 
 
-@_for_each_aim("DELETE", "delete")
+@_for_each_aim("DELETE", "delete", "End the association of a policy with {aim}.")
 def delete_policy_association(request: Request) -> None:
-    """Mean a policy for it no more."""
+    """End the association of a policy with what the path names."""
     policy_id, aim = _asked(request)
     request.run(lambda tx: endpoint_policy.dissociate(tx, policy_id, aim))
 
 
 @operation("GET", f"{OF_POLICY}/endpoints", action="identity:list_endpoints_for_policy", query=PAGING, answer=listed("endpoints", ENDPOINT))
 def list_endpoints_for_policy(request: Request) -> Body:
-    """List the endpoints that a policy is meant for, in whatever way."""
+    """List the endpoints that a policy is associated with: by themselves, by their service, or by that in their region or one around it."""
     policy_id = request.path["policy_id"]
     request.read(lambda tx: policy.get_policy(tx, policy_id))
     return views.listing(request, "endpoints", endpoint_policy.endpoints_of(policy_id), Endpoint, views.endpoint)
@@ -71,6 +72,6 @@ def list_endpoints_for_policy(request: Request) -> Body:
 
 @operation("GET", "/v3/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy", action="identity:get_policy_for_endpoint", answer=policies.ONE)
 def get_policy_for_endpoint(request: Request) -> Body:
-    """Show the policy that an endpoint is meant to follow."""
+    """Show the policy of an endpoint: its own, else its service's in its region or one around it, else its service's."""
     row = request.read(lambda tx: endpoint_policy.policy_of(tx, request.path["endpoint_id"]))
     return {"policy": policies.view(request, row)}

@@ -47,17 +47,17 @@ def _event(row: RevokedToken) -> Body:
 
 @operation("GET", "/v3/OS-SIMPLE-CERT/ca", action=None, token=False)
 def get_ca_certificate(_request: Request) -> None:
-    """Gone: no token is signed with a certificate."""
+    """Gone (410), for no token is signed with a certificate: that of who signed the certificates."""
     raise Gone(NO_CERTIFICATES)
 
 
 @operation("GET", "/v3/OS-SIMPLE-CERT/certificates", action=None, token=False)
 def get_signing_certificate(_request: Request) -> None:
-    """Gone: no token is signed with a certificate."""
+    """Gone (410), for no token is signed with a certificate: the certificates."""
     raise Gone(NO_CERTIFICATES)
 
 
 @operation("GET", "/v3/auth/tokens/OS-PKI/revoked", action=None, token=False)
 def list_revoked_tokens(_request: Request) -> None:
-    """Refused to everybody: `/v3/OS-REVOKE/events` is what there is."""
+    """Refused to everybody (403): `/v3/OS-REVOKE/events` lists the tokens that were revoked."""
     raise Forbidden("You are not authorized to perform the requested action.")

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import types
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,19 @@ def test_it_has_every_operation(service):
         assert str(item.status) in found["responses"]
         if item.action:
             assert item.action in json.dumps(found)
+        assert re.fullmatch(r".+[.:]", found["summary"].strip()), found["summary"]
     ids = [found["operationId"] for methods in made["paths"].values() for found in methods.values()]
     assert len(ids) == len(set(ids))
     assert not re.search(r'"x-integer"|"x-boolean"|"x-named"|\(\?a?i', json.dumps(made))
+
+
+def test_what_two_paths_do_is_not_told_by_one_sentence():
+    """Where one handler serves several, each says what it does itself; GET and HEAD of one path are one thing."""
+    told = defaultdict(set)
+    for path, methods in document(room("identity", "api").SERVICE)["paths"].items():
+        for found in methods.values():
+            told[found["summary"]].add(path)
+    assert {sentence: paths for sentence, paths in told.items() if len(paths) > 1} == {}
 
 
 def test_it_is_served_to_everybody_rendered_once(service, db):
