@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from common.db import Tx
 from common.errors import BadRequest, Conflict, Forbidden, NotFound
-from identity.models import AccessRule, ApplicationCredentialAccessRule, new_id
+from identity.models import AccessRule, ApplicationCredential, ApplicationCredentialAccessRule, User, new_id
 from identity.service.rows import Values, filtered
 
 PARTS = ("service", "path", "method")
@@ -41,6 +41,14 @@ def delete_rule(tx: Tx, user_id: str, rule_id: str) -> None:
         raise Forbidden(f"Could not delete access rule {rule_id}: it is in use by an application credential.")
     tx.delete(row)
     tx.flush()
+
+
+def release(tx: Tx, whose: ColumnElement[bool]) -> None:
+    """Delete the application credentials of the users that `whose` selects, before the users go.
+
+    In which order the database deletes what goes with a user is not said, and a rule in use would keep its user.
+    """
+    tx.execute(delete(ApplicationCredential).where(ApplicationCredential.user_id.in_(select(User.id).where(whose))))
 
 
 def wanted_rules(tx: Tx, user_id: str, wanted: Sequence[Values]) -> list[AccessRule]:

@@ -11,7 +11,7 @@ from common.config import CONF
 from common.db import Tx
 from common.errors import BadRequest, Forbidden
 from identity.models import DEFAULT_DOMAIN, Group, Project, Role, User
-from identity.service import tag, tree
+from identity.service import access_rule, tag, tree
 from identity.service.rows import (
     DENIED,
     Values,
@@ -240,6 +240,7 @@ def delete_domain(tx: Tx, domain_id: str) -> None:
         raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
     if domain_id == DEFAULT_DOMAIN:
         raise Forbidden("Cannot delete the default domain.")
+    access_rule.release(tx, User.domain_id == domain_id)
     for model in (User, Group, Role):
         tx.execute(delete(model).where(model.domain_id == domain_id))
     gone = select(Project.id).where(Project.domain_id == domain_id)

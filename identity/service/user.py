@@ -14,7 +14,7 @@ from common.auth import Actor
 from common.db import Database, Tx
 from common.errors import BadRequest, Unauthorized
 from identity.models import GroupMember, Project, User
-from identity.service import directory, password, security
+from identity.service import access_rule, directory, password, security
 from identity.service.federation import links
 from identity.service.project import domain_for
 from identity.service.rows import Values, assign, find, flush, listed, own_domain, same_id, store
@@ -195,9 +195,10 @@ def change_password(tx: Tx, login: Login, password_hash: str) -> None:
 
 
 def delete_user(tx: Tx, actor: Actor, user_id: str) -> None:
-    """Delete a user with passwords, memberships and grants."""
+    """Delete a user with passwords, memberships, grants and credentials."""
     user = find(tx, User, user_id, "user", actor, lock=True)
     directory.must_be_changeable(tx, user)
+    access_rule.release(tx, User.id == user_id)
     tx.delete(user)
     flush(tx, "user", user.name)
 
