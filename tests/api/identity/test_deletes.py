@@ -23,7 +23,9 @@ def ann(cloud):
 
 def log_in(cloud, user, ok):
     given = {"name": "one", "secret": "s", "user": {"id": user["id"]}}
-    cloud.nobody("POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": ["application_credential"], "application_credential": given}}}, ok=ok)
+    cloud.nobody(
+        "POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": ["application_credential"], "application_credential": given}}}, ok=ok
+    )
 
 
 def test_a_rule_in_use_keeps_no_user(cloud, ann):
