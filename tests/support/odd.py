@@ -10,6 +10,7 @@ import copy
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -23,7 +24,7 @@ ODD: list[Any] = [
     "../..", "\u202e", 0, UUID,
 ]  # fmt: skip
 PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%F0%9F%92%A9", "%ff", "a%20b", "%27", UUID]
-FEW = 4
+FEW = 5
 Place = tuple[str | int, ...]
 
 
@@ -109,18 +110,21 @@ def _heard(operation: Operation, query: str) -> bool:
     return any(name in operation.query or name.partition("__")[0] in operation.query for name in found)
 
 
-def paths(operation: Operation, candidates: Sequence[str], known: set[tuple[str, ...]]) -> Iterator[str]:
-    """What to put into the operation's path: all candidates for the first with its method and its parts, a few for others like it.
+def paths(operation: Operation, candidates: Sequence[str], asked: Counter[tuple[str, ...]]) -> Iterator[str]:
+    """What to put into the operation's path: all candidates for the first with its method and its parts, the next few for each like it.
 
-    `known` is where that is remembered.
+    `asked` remembers how many operations of each such kind there were.
     """
     parts = re.findall(r"\{\w+\}", operation.path)
     like = (operation.method, *parts)
-    if parts and like not in known:
-        known.add(like)
+    if not parts:
+        return
+    if asked[like]:
+        begin = (asked[like] - 1) * FEW
+        yield from (candidates[(begin + step) % len(candidates)] for step in range(min(FEW, len(candidates))))
+    else:
         yield from candidates
-    elif parts:
-        yield from dict.fromkeys(_one_of(candidates, operation, turn) for turn in range(FEW))
+    asked[like] += 1
 
 
 def _refused(operation: Operation, body: Any) -> bool:
