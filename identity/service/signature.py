@@ -42,7 +42,8 @@ def check_request(signed: Signed, secret: str) -> None:
         raise Unauthorized("EC2 signature not supplied.")
     # Some clients sign the host without its port.
     hosts = dict.fromkeys((signed.host, _without_port(signed.host)))
-    made = [_SIGNERS[version](signed, host, secret) for host in hosts]
+    signers = (_v4, _v4_form) if version == "4" and signed.verb.upper() == "POST" else (_SIGNERS[version],)
+    made = [sign(signed, host, secret) for host in hosts for sign in signers]
     if not any(_same(signature, each) for each in made):
         raise Unauthorized(MISMATCH)
     _must_be_fresh(_v4_date(signed) if version == "4" else signed.params.get("Timestamp"))
@@ -135,11 +136,20 @@ def _v4_date(signed: Signed) -> str:
 
 
 def _v4(signed: Signed, host: str, secret: str) -> str:
+    return _v4_of(signed, host, secret, _query(signed.params))
+
+
+def _v4_form(signed: Signed, host: str, secret: str) -> str:
+    """Of a request whose parameters came in its body: they are in the hash of that, and its query is empty."""
+    return _v4_of(signed, host, secret, "")
+
+
+def _v4_of(signed: Signed, host: str, secret: str, query: str) -> str:
     names, headers = _authorization(signed, "SignedHeaders"), {"host": host, **signed.headers}
     if host != signed.host:
         headers["host"] = _without_port(headers["host"])
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names.split(";") if name in headers)
-    request = "\n".join((signed.verb.upper(), signed.path, _query(signed.params), lines, names, signed.body_hash))
+    request = "\n".join((signed.verb.upper(), signed.path, query, lines, names, signed.body_hash))
     scope = _authorization(signed, "Credential").split("/")[1:]
     date = _v4_date(signed)
     if len(scope) != 4 or not date.startswith(scope[0]):

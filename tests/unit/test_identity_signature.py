@@ -100,6 +100,20 @@ def test_what_botocore_signs_holds(how):
         check_request(replace(given, body_hash=hashlib.sha256(b"other").hexdigest()), SECRET)
 
 
+def test_what_botocore_posts_as_a_form_holds():
+    """As botocore asks EC2: a service passes the form's fields on as the parameters, which were none of the query that was signed."""
+    request = AWSRequest("POST", "https://cloud.example/services/Cloud/", data={"Action": "RunInstances", "x": "a b"})
+    SigV4Auth(Credentials(ACCESS, SECRET), "ec2", "region").add_auth(request)
+    prepared = request.prepare()
+    headers = {"host": "cloud.example", **{name.lower(): str(value) for name, value in prepared.headers.items()}}
+    body = prepared.body if isinstance(prepared.body, bytes) else prepared.body.encode()
+    given = Signed("", "POST", "cloud.example", "/services/Cloud/", dict(parse_qsl(body.decode())), headers, hashlib.sha256(body).hexdigest())
+    check_request(given, SECRET)
+    for other in (replace(given, body_hash=hashlib.sha256(b"other").hexdigest()), replace(given, verb="PUT"), replace(given, path="/")):
+        with pytest.raises(Unauthorized):
+            check_request(other, SECRET)
+
+
 @pytest.mark.parametrize("params", [
     {}, {"SignatureVersion": "0", "Action": "a", "Timestamp": "b"}, {"SignatureVersion": "3"}, {"X-Amz-Algorithm": "AWS4-HMAC-SHA256"},
     {"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": "a/b/c/d/e", "X-Amz-Date": "x"}, {"SignatureVersion": "2", "Timestamp": "?"},
