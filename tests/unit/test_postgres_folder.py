@@ -74,16 +74,16 @@ def test_what_dead_runs_left_is_cleared(tmp_path):
     assert (tmp_path / "a" / "other").exists()
 
 
-@pytest.mark.parametrize("pid", [f"{os.getpid()}\n/data\n", "", "x\n"])
-def test_a_server_that_may_live_keeps_its_folder(tmp_path, pid):
-    folder = folder_in(tmp_path, pid)
+@pytest.mark.parametrize("text", ["{own}\n/data\n", "", "x\n"])
+def test_a_server_that_may_live_keeps_its_folder(tmp_path, text):
+    folder = folder_in(tmp_path, text.format(own=os.getpid()))
     postgres.clear([tmp_path])
     assert folder.exists()
 
 
-@pytest.mark.parametrize("pid", [None, f"{gone_pid()}\n"])
-def test_a_folder_that_is_being_made_is_left_alone(tmp_path, pid):
-    folder = folder_in(tmp_path, pid, age=30.0)
+@pytest.mark.parametrize("started", [False, True])
+def test_a_folder_that_is_being_made_is_left_alone(tmp_path, started):
+    folder = folder_in(tmp_path, f"{gone_pid()}\n" if started else None, age=30.0)
     postgres.clear([tmp_path])
     assert folder.exists()
 
