@@ -88,7 +88,9 @@ def test_a_volume_from_a_snapshot_may_be_of_another_type(api: Client, blocks: Me
     snapshot = api.post("/v3/snapshots", {"snapshot": {"volume_id": volume_id}}, ok=202)["snapshot"]["id"]
     work()
     other = api.as_("admin").post("/v3/types", {"volume_type": {"name": "other"}}, ok=200)["volume_type"]["name"]
-    made = [api.post("/v3/volumes", {"volume": {"snapshot_id": snapshot, "volume_type": other, **more}}, ok=202) for more in ({}, {"size": 3})]
+    made = [
+        api.post("/v3/volumes", {"volume": {"snapshot_id": snapshot, "volume_type": other, **more}}, ok=202) for more in ({}, {"size": 3})
+    ]
     work()
     found = [shown(api, one["volume"]["id"]) for one in made]
     assert [(one["status"], one["size"], one["volume_type"], one["snapshot_id"]) for one in found] == [
