@@ -149,7 +149,7 @@ def _v4_of(signed: Signed, host: str, secret: str, query: str) -> str:
     if host != signed.host:
         headers["host"] = _without_port(headers["host"])
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names.split(";") if name in headers)
-    request = "\n".join((signed.verb.upper(), signed.path, query, lines, names, signed.body_hash))
+    request = f"{signed.verb.upper()}\n{signed.path}\n{query}\n{lines}\n{names}\n{signed.body_hash}"
     scope = _authorization(signed, "Credential").split("/")[1:]
     date = _v4_date(signed)
     if len(scope) != 4 or not date.startswith(scope[0]):

@@ -107,7 +107,9 @@ def test_what_botocore_posts_as_a_form_holds():
     prepared = request.prepare()
     headers = {"host": "cloud.example", **{name.lower(): str(value) for name, value in prepared.headers.items()}}
     body = prepared.body if isinstance(prepared.body, bytes) else prepared.body.encode()
-    given = Signed("", "POST", "cloud.example", "/services/Cloud/", dict(parse_qsl(body.decode())), headers, hashlib.sha256(body).hexdigest())
+    given = Signed(
+        "", "POST", "cloud.example", "/services/Cloud/", dict(parse_qsl(body.decode())), headers, hashlib.sha256(body).hexdigest()
+    )
     check_request(given, SECRET)
     for other in (replace(given, body_hash=hashlib.sha256(b"other").hexdigest()), replace(given, verb="PUT"), replace(given, path="/")):
         with pytest.raises(Unauthorized):
