@@ -25,6 +25,7 @@ QUERIES = [
     "ip_version=4.0", "ip_version=-4", "port_range_min=x", "status=%C3%A9", "&&==&", "name=", "sort_key=tenant_id&limit=1", "sort_key=created_at&limit=1",
     "name=a&name=b&name=", "enable_dhcp=%00", "is_default=2", "direction=%00", "protocol=%C3%A9",
 ]  # fmt: skip
+QUOTAS = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
 BODIES = [operation for operation in SERVICE.operations if operation.body is not None]
 
 
@@ -38,28 +39,54 @@ def there(w) -> dict[str, str]:
     """One of each."""
     ext, net = w.external(), w.network()
     sub = w.subnet(net["id"])
+    spare, free = w.network("spare"), w.subnet(w.network("free")["id"], "10.66.0.0/24")
     router = w.router(external_gateway_info={"network_id": ext["id"]})
     w.add_interface(router["id"], subnet_id=sub["id"])
     port = w.port(net["id"])
     fip = w.api.post("/v2.0/floatingips", {"floatingip": {"floating_network_id": ext["id"]}}, ok=201)["floatingip"]
     return {
         "networks": net["id"], "subnets": sub["id"], "routers": router["id"], "ports": port["id"], "floatingips": fip["id"],
-        "security-groups": port["security_groups"][0], "quotas": PROJECT, "external": ext["id"],
+        "security-groups": port["security_groups"][0], "quotas": PROJECT, "external": ext["id"], "spare": spare["id"], "free": free["id"],
+        "address": port["fixed_ips"][0]["ip_address"],
     }  # fmt: skip
 
 
 def good(there: dict[str, str]) -> dict[str, Any]:
-    """What each envelope needs at least."""
-    return {
-        "network": {"name": "n"},
-        "subnet": {"network_id": there["networks"], "ip_version": 4, "cidr": "10.77.0.0/24"},
-        "port": {"network_id": there["networks"]},
-        "router": {"external_gateway_info": {"network_id": there["external"]}},
-        "floatingip": {"floating_network_id": there["external"]},
-        "security_group": {"name": "g"},
-        "security_group_rule": {"security_group_id": there["security-groups"], "direction": "ingress", "protocol": "tcp"},
-        "quota": {},
+    """Bodies that the handlers take, by the operation."""
+    pair = {"ip_address": "10.0.0.7", "mac_address": "fa:16:3e:00:00:07"}
+    gateway = {"external_gateway_info": {"network_id": there["external"], "enable_snat": True}}
+    rule = {
+        "security_group_id": there["security-groups"],
+        "direction": "ingress",
+        "protocol": "tcp",
+        "port_range_min": 1,
+        "port_range_max": 2,
     }
+    return {
+        "POST /networks": {"network": {"name": "n"}}, "PUT /networks/{id}": {"network": {"name": "n"}},
+        "POST /subnets": {"subnet": {"network_id": there["spare"], "ip_version": 4, "cidr": "10.77.0.0/24"}},
+        "PUT /subnets/{id}": {"subnet": {"host_routes": [{"destination": "10.9.0.0/24", "nexthop": "10.0.0.8"}]}},
+        "POST /ports": {"port": {"network_id": there["networks"], "fixed_ips": [{"subnet_id": there["subnets"]}]}},
+        "PUT /ports/{id}": {"port": {"allowed_address_pairs": [pair], "security_groups": [there["security-groups"]]}},
+        "POST /routers": {"router": gateway}, "PUT /routers/{id}": {"router": gateway},
+        "PUT /routers/{id}/add_router_interface": {"subnet_id": there["free"]},
+        "PUT /routers/{id}/remove_router_interface": {"subnet_id": there["subnets"]},
+        "POST /floatingips": {"floatingip": {"floating_network_id": there["external"], "description": "d"}},
+        "PUT /floatingips/{id}": {"floatingip": {"port_id": there["ports"], "fixed_ip_address": there["address"]}},
+        "POST /security-groups": {"security_group": {"name": "g"}}, "PUT /security-groups/{id}": {"security_group": {"description": "d"}},
+        "POST /security-group-rules": {"security_group_rule": rule}, "PUT /quotas/{quota_project}": {"quota": {"network": 5}},
+    }  # fmt: skip
+
+
+def again(w: World, operation: Operation, there: dict[str, str], made: Any) -> None:
+    """Undo what a request that was taken did, where no other would be taken after it."""
+    if operation.path.endswith("_router_interface"):
+        verb, subnet = ("remove", there["free"]) if "/add_" in operation.path else ("add", there["subnets"])
+        w.admin.put(f"/v2.0/routers/{there['routers']}/{verb}_router_interface", {"subnet_id": subnet}, ok=200)
+    elif operation.method == "POST" and operation.path in ("/subnets", "/security-group-rules"):
+        rows = [row for value in made.values() for row in (value if isinstance(value, list) else [value])]
+        for row in rows:
+            w.admin.delete(f"/v2.0{operation.path}/{row['id']}")
 
 
 def path_of(operation: Operation, there: dict[str, str], value: str = "") -> str:
@@ -71,23 +98,28 @@ def wrong_answer(answer: Any) -> bool:
     return answer.status_code >= 500 or (answer.status_code >= 400 and not answer.json["NeutronError"]["message"])
 
 
-@pytest.mark.parametrize("operation", BODIES, ids=lambda o: f"{o.method} {o.path}")
+@pytest.mark.parametrize("operation", BODIES, ids=odd.title)
 def test_bodies(w, there, operation):
     assert operation.body is not None
-    base = good(there)
-    path, wrong = path_of(operation, there), []
-    w.admin.put(f"/v2.0/quotas/{'a' * 32}", {"quota": dict.fromkeys(base.keys() - {"quota"}, -1)}, ok=200)
+    start, path, wrong = good(there)[odd.title(operation)], path_of(operation, there), []
+    w.admin.put(f"/v2.0/quotas/{'a' * 32}", {"quota": dict.fromkeys(QUOTAS, -1)}, ok=200)
 
-    def ask(body: Any) -> None:
+    def ask(body: Any) -> Any:
         answer = w.admin(operation.method, path, body)
         if wrong_answer(answer):
             wrong.append((body, answer.status_code, answer.text[:300]))
+        elif answer.status_code < 300:
+            again(w, operation, there, answer.json)
+        return answer
 
-    for place in odd.places(operation.body.shape):
-        if place[0].endswith("s") and len(place) > 1:
+    odd.must_fit(operation, start)
+    answer = ask(start)
+    assert answer.status_code < 300, f"It does not take what odd values are to be put into, {start}: {answer.text}"
+    for place in odd.places_of(operation, start):
+        several = place[0].endswith("s")
+        if several and len(place) > 1:
             continue
-        start = {place[0]: {} if operation.method == "PUT" else base[place[0]]} if place[0] in base else {}
-        for body in odd.worth_asking(operation, [odd.put(start, place, value) for value in ODD], place):
+        for body in odd.worth_asking(operation, [odd.put({} if several else start, place, value) for value in ODD], place):
             ask(body)
     for value in ODD:
         ask(value)

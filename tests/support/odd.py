@@ -1,12 +1,14 @@
 """Values that do not belong, and every place of a body where one could stand: what each operation of every service is asked.
 
 The check of a shape is one for all operations and has no way to a handler, so that it refuses most bodies in this process; to HTTP goes
-whatever a handler would see, and of the refused ones at each place another one in turn, to see the answer.
+whatever a handler would see, and of the refused ones at each place another one in turn, to see the answer. What the values are put into is a
+body that is taken as it is: where it were refused, no value would be looked at.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 import zlib
@@ -23,9 +25,19 @@ ODD: list[Any] = [
     None, True, 5, -1, 2**70, 1.5, 1e308, "", " ", "x" * 300, "\x00", "\ud800", "é", "5\n", "true\n", "yeſ", "%", "'; --", [], [None], {}, {"a": {"b": []}}, ["x" * 300],
     "../..", "\u202e", 0, UUID,
 ]  # fmt: skip
+# Enough where a body is put together in another way, but the same places are read.
+SOME: list[Any] = [None, True, -1, "", "x" * 300, "é", [], {}, UUID]
 PATHS = ["none", "%00", quote("é"), "x" * 300, "%2e%2e", "%F0%9F%92%A9", "%ff", "a%20b", "%27", UUID]
 FEW = 5
+# Stands in a body or a path for what no request named before.
+FRESH = "fresh-one"
 Place = tuple[str | int, ...]
+_used = itertools.count(1)
+
+
+def fresh(text: str) -> str:
+    """The text of a body or a path to send, with a name of its own for each FRESH."""
+    return re.sub(FRESH, lambda _: f"fresh-{next(_used):x}", text)
 
 
 def places(shape: Mapping[str, Any]) -> list[Place]:
@@ -46,6 +58,13 @@ def _places(shape: Any, above: Place) -> Iterator[Place]:
         yield from _places(shape["items"], (*above, 0))
 
 
+def _within(body: Any, above: Place) -> Iterator[Place]:
+    """The places that a body has, which its shape may say nothing of."""
+    for key, inner in body.items() if isinstance(body, dict) else enumerate(body[:1]) if isinstance(body, list) else ():
+        yield (*above, key)
+        yield from _within(inner, (*above, key))
+
+
 def put(body: Any, place: Place, value: Any) -> Any:
     """A copy of the body with `value` at `place`; what leads there is made."""
     if not place:
@@ -58,12 +77,39 @@ def put(body: Any, place: Place, value: Any) -> Any:
     return made
 
 
-def bodies(operation: Operation, start: Any, values: Iterable[Any] = ODD) -> Iterator[Any]:
-    """`start` with each value at each place of the operation's body, as far as HTTP need be asked."""
-    assert operation.body is not None
+def bodies(operation: Operation, starts: Sequence[Any], values: Iterable[Any] = ODD) -> Iterator[Any]:
+    """`starts` with values at each place of their own and of the operation's body, as far as HTTP need be asked: the first with each, others with SOME.
+
+    Raises AssertionError where the shape refuses one of them.
+    """
     known = list(values)
-    for place in places(operation.body.shape):
-        yield from worth_asking(operation, [put(copy.deepcopy(start), place, value) for value in known], place)
+    for start in starts:
+        must_fit(operation, start)
+        for place in places_of(operation, start):
+            yield from worth_asking(operation, [put(copy.deepcopy(start), place, value) for value in known], place)
+        known = SOME
+
+
+def places_of(operation: Operation, start: Any) -> list[Place]:
+    """The places of the operation's body, and those of `start` that its shape says nothing of."""
+    assert operation.body is not None
+    return list(dict.fromkeys([*places(operation.body.shape), *_within(start, ())]))
+
+
+def must_fit(operation: Operation, start: Any) -> None:
+    """Raise AssertionError unless the shape takes a body into which odd values are to be put."""
+    complaint = ""
+    try:
+        assert operation.body is not None
+        operation.body(start)
+    except BadRequest as error:
+        complaint = error.message
+    assert not complaint, f"{title(operation)}: its shape refuses what odd values are to be put into, {json.dumps(start)}: {complaint}"
+
+
+def title(operation: Operation) -> str:
+    """What to call it in the name of a test, or a complaint."""
+    return f"{operation.method} {operation.path} {operation.body_key or ''}".strip()
 
 
 def worth_asking(operation: Operation, candidates: Iterable[Any], salt: object = "") -> Iterator[Any]:
