@@ -59,8 +59,10 @@ def _whole(request: Request, row: Trust, roles: Iterable[Role]) -> Body:
     answer=shown("trust", WHOLE_ROW),
 )  # fmt: skip
 def create_trust(request: Request) -> Body:
-    """Give another user some of one's own roles on the project of one's token."""
-    return {"trust": _whole(request, *request.run(lambda tx: service.create_trust(tx, request.actor, request.body["trust"])))}
+    """Give another user some of one's own roles on a project."""
+    values = request.body["trust"]
+    actor = service.on_project(request.service.db, request.actor, values.get("project_id"))
+    return {"trust": _whole(request, *request.run(lambda tx: service.create_trust(tx, actor, values)))}
 
 
 LISTS = ("identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee")

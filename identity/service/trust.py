@@ -6,15 +6,17 @@ A trust is never changed. Past its end it is as if it were not there; with its l
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, update
 
 from common.auth import Actor
-from common.db import Tx, clock
+from common.db import Database, Tx, clock
 from common.errors import BadRequest, Forbidden
 from identity.models import Project, Role, Trust, TrustRole, User
+from identity.service import standing
 from identity.service.application_credential import parse_expiry
 from identity.service.credential import is_delegated
 from identity.service.rows import Values, extras, filtered, find, flush, missing, store
@@ -46,6 +48,19 @@ def _running() -> ColumnElement[bool]:
 
 def _usable() -> ColumnElement[bool]:
     return and_(_running(), or_(Trust.remaining_uses.is_(None), Trust.remaining_uses > 0))
+
+
+def on_project(db: Database, actor: Actor, project_id: str | None) -> Actor:
+    """The actor with his roles on a project that his token is not for: a token that stands on nothing could be exchanged for one that is.
+
+    As he is where he has none there, and with a token that stands on something.
+    """
+    if project_id in (None, "", actor.project_id) or is_delegated(actor):
+        return actor
+    found = standing.ask(db, "project", "id", {"user_id": actor.user_id, "target_id": project_id})
+    if found is None or not found.scope_live:
+        return actor
+    return replace(actor, project_id=project_id, roles=frozenset(name for _, name in found.roles), role_ids=found.roles)
 
 
 def create_trust(tx: Tx, actor: Actor, values: Values) -> tuple[Trust, list[Role]]:

@@ -189,8 +189,30 @@ def test_what_must_be_said(pair):
 def test_only_the_trustor_makes_one(cloud, pair):
     cloud.admin.post(TRUSTS, pair.body(), ok=403)
     pair.trustee.post(TRUSTS, pair.body(), ok=403)
-    unscoped = cloud.login("trustor", "pw-trustor")
-    unscoped.post(TRUSTS, pair.body(), ok=403)
+
+
+def test_it_may_be_for_a_project_that_the_token_is_not_for(cloud, pair):
+    """What counts is what the trustor has there; a token that stands on something is for its own project alone."""
+    elsewhere = cloud.make("project", name="elsewhere")["id"]
+    cloud.grant("member", user=pair.user["id"], project=elsewhere)
+    for scope in (None, {"project": {"id": elsewhere}}):
+        trust = cloud.login("trustor", "pw-trustor", scope).post(TRUSTS, pair.body(), ok=201)["trust"]
+        assert pair.take(trust).json["token"]["project"]["id"] == pair.project["id"]
+    pair.trustor.post(TRUSTS, pair.body(project_id=elsewhere, roles=[{"name": "admin"}]), ok=404)
+    cloud.admin.patch(f"/v3/projects/{elsewhere}", {"project": {"enabled": False}}, ok=200)
+    pair.trustor.post(TRUSTS, pair.body(project_id=elsewhere), ok=403)
+    pair.trustor.post(TRUSTS, pair.body(project_id=cloud.make("project", name="not his")["id"]), ok=403)
+
+
+def test_a_program_gives_trusts_for_its_own_project_alone(cloud, pair):
+    elsewhere = cloud.make("project", name="elsewhere")["id"]
+    cloud.grant("member", user=pair.user["id"], project=elsewhere)
+    credential = {"application_credential": {"name": "ci", "secret": "s", "unrestricted": True}}
+    row = pair.trustor.post(f"/v3/users/{pair.user['id']}/application_credentials", credential, ok=201)["application_credential"]
+    identity = {"methods": ["application_credential"], "application_credential": {"id": row["id"], "secret": "s"}}
+    program = cloud.nobody.as_(cloud.nobody("POST", "/v3/auth/tokens", {"auth": {"identity": identity}}, ok=201).headers["X-Subject-Token"])
+    program.post(TRUSTS, pair.body(), ok=201)
+    program.post(TRUSTS, pair.body(project_id=elsewhere), ok=403)
 
 
 def test_a_name_is_the_clouds_role_whatever_a_domain_calls_its_own(cloud, pair):
