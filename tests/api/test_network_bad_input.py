@@ -129,7 +129,7 @@ def test_bodies(w, there, operation):
 def test_paths_and_queries(w, there):
     wrong = []
     for operation in SERVICE.operations:
-        for value in odd.PATHS:
+        for value in odd.PATHS if "{" in operation.path else ():
             answer = w.admin(operation.method, path_of(operation, there, value), {} if operation.method in ("POST", "PUT") else None)
             if wrong_answer(answer):
                 wrong.append((operation.method, operation.path, value, answer.status_code, answer.text[:300]))

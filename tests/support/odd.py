@@ -78,16 +78,26 @@ def put(body: Any, place: Place, value: Any) -> Any:
 
 
 def bodies(operation: Operation, starts: Sequence[Any], values: Iterable[Any] = ODD) -> Iterator[Any]:
-    """`starts` with values at each place of their own and of the operation's body, as far as HTTP need be asked: the first with each, others with SOME.
+    """`starts` with values at each place of their own and of the operation's body, as far as HTTP need be asked.
 
+    The first with each value, the others with SOME; and SOME where the start has nothing that the place is in.
     Raises AssertionError where the shape refuses one of them.
     """
     known = list(values)
     for start in starts:
         must_fit(operation, start)
         for place in places_of(operation, start):
-            yield from worth_asking(operation, [put(copy.deepcopy(start), place, value) for value in known], place)
+            asked = known if _has(start, place[:-1]) else SOME
+            yield from worth_asking(operation, [put(copy.deepcopy(start), place, value) for value in asked], place)
         known = SOME
+
+
+def _has(body: Any, place: Place) -> bool:
+    for key in place:
+        if not (isinstance(body, dict) and key in body) and not (isinstance(body, list) and body):
+            return False
+        body = body[key]
+    return True
 
 
 def places_of(operation: Operation, start: Any) -> list[Place]:

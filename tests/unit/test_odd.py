@@ -53,6 +53,14 @@ def test_another_start_gets_some_values():
     assert {"thing": {"name": "%", "size": 2}} not in found
 
 
+def test_what_the_start_has_nothing_of_gets_some_values():
+    inner = declared("POST", "/things", body=obj({"thing": obj({"name": {"type": "string"}}), "other": obj({"name": {"type": "string"}})}))
+    found = list(odd.bodies(inner, [{"thing": {"name": "n"}}]))
+    assert {"thing": {"name": "%"}} in found
+    assert {"thing": {"name": "n"}, "other": {"name": "é"}} in found
+    assert {"thing": {"name": "n"}, "other": {"name": "%"}} not in found
+
+
 def test_what_is_fresh_is_new_each_time():
     texts = odd.fresh(f"{odd.FRESH} {odd.FRESH}").split() + odd.fresh(odd.FRESH).split()
     assert len(set(texts)) == 3

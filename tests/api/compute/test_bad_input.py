@@ -147,7 +147,7 @@ def test_lists_in_a_new_server(ask: Asker, cloud: World, field: str) -> None:
 def test_paths_and_queries(ask: Asker) -> None:
     for operation in SERVICE.operations:
         body = ask.start(operation) if operation.body else None
-        for value in odd.PATHS:
+        for value in odd.PATHS if "{" in operation.path else ():
             ask(operation, body, value=value)
             ask(operation, body, path="/v2.1" + re.sub(r"\{\w+\}", value, operation.path))
         if operation.method == "GET":
