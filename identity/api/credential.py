@@ -8,7 +8,8 @@ from common.api.operation import operation
 from common.api.request import Request
 from common.api.shapes import ID, NAME, NO_NUL, TEXT
 from identity.api import bodies, views
-from identity.api.shapes.answers import OPTIONAL_STRING, PAGING, STRING, changed, listed, resource, shown
+from identity.api.shapes.answers import OPTIONAL_STRING, STRING, changed, listed, resource, shown
+from identity.api.shapes.query import queried
 from identity.models import Credential
 from identity.service import credential, crypt
 
@@ -44,7 +45,7 @@ def create_credential(request: Request) -> Body:
 
 
 @operation(
-    "GET", "/v3/credentials", action=None, guarded=("identity:list_credentials",), query={"user_id": TEXT, "type": TEXT, **PAGING},
+    "GET", "/v3/credentials", action=None, guarded=("identity:list_credentials",), query={"user_id": TEXT, **queried("type")},
     answer=listed("credentials", ROW),
 )  # fmt: skip
 def list_credentials(request: Request) -> Body:

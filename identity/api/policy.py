@@ -6,10 +6,10 @@ from typing import Any
 
 from common.api.operation import operation
 from common.api.request import Request
-from common.api.shapes import TEXT
 from identity.api import bodies, views
-from identity.api.shapes.answers import PAGING, changed, listed, shown
+from identity.api.shapes.answers import changed, listed, shown
 from identity.api.shapes.catalog import POLICY, POLICY_IN
+from identity.api.shapes.query import queried
 from identity.models import Policy
 from identity.service import policy
 
@@ -28,7 +28,7 @@ def create_policy(request: Request) -> Body:
     return {"policy": view(request, request.run(lambda tx: policy.create_policy(tx, request.body["policy"])))}
 
 
-@operation("GET", "/v3/policies", action="identity:list_policies", query={"type": TEXT, **PAGING}, answer=MANY)
+@operation("GET", "/v3/policies", action="identity:list_policies", query=queried("type"), answer=MANY)
 def list_policies(request: Request) -> Body:
     """List policies."""
     return views.listing(request, "policies", policy.list_policies(views.filters(request, "type")), Policy, view)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from common.api.shapes import ID, LONG_TEXT, NAME, TEXT, Shape, array, obj, wrapped
 from identity.api.bodies import REGION_ID
-from identity.api.shapes.answers import OPTIONAL_STRING, PAGING, STRING, resource
+from identity.api.shapes.answers import OPTIONAL_STRING, STRING, resource
+from identity.api.shapes.query import queried
 
 COUNT: Shape = {"type": "integer", "minimum": -1, "maximum": 2**31 - 1}
 OPTIONAL_ID: Shape = {**ID, "type": ["string", "null"]}
@@ -21,7 +22,7 @@ REGISTERED = resource(
 NEW_REGISTERED: Shape = wrapped(
     "registered_limits", array(obj(REGISTERED_IN, required=("service_id", "resource_name", "default_limit")), minItems=1)
 )
-REGISTERED_QUERY = {"service_id": TEXT, "region_id": TEXT, "resource_name": TEXT, **PAGING}
+REGISTERED_QUERY = {"service_id": TEXT, "region_id": TEXT, **queried("resource_name")}
 
 LIMIT_IN = {"resource_limit": COUNT, "description": LONG_TEXT}
 LIMIT = resource(
