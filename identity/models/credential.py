@@ -5,17 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Index,
-    String,
-    UniqueConstraint,
-    func,
-    select,
-    text,
-)
+from sqlalchemy import JSON, BigInteger, Boolean, Index, SmallInteger, String, UniqueConstraint, func, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
@@ -98,13 +88,14 @@ class ApplicationCredentialRole(Base):
 
 
 class ApplicationCredentialAccessRule(Base):
-    """A rule that the credential has; one with none may make any request. A rule in use stays."""
+    """A rule that the credential has, shown by position; one with none may make any request. A rule in use stays."""
 
     __tablename__ = "application_credential_access_rule"
     __table_args__ = (Index(None, "access_rule_id"), {"schema": SCHEMA})
 
     application_credential_id: Mapped[str] = mapped_column(String(64), ref("application_credential"), primary_key=True)
     access_rule_id: Mapped[str] = mapped_column(String(64), ref("access_rule", cascade=False), primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 _HAS_ROLE, _HAS_RULE, _NONE = ApplicationCredentialRole, ApplicationCredentialAccessRule, text("'[]'::json")
@@ -118,8 +109,8 @@ ApplicationCredential.roles = column_property(
     expire_on_flush=False,
 )  # fmt: skip
 ApplicationCredential.access_rules = column_property(
-    select(func.coalesce(func.json_agg(aggregate_order_by(_RULE, AccessRule.id), type_=JSON), _NONE))
-    .join(_HAS_RULE, _HAS_RULE.access_rule_id == AccessRule.id).where(_HAS_RULE.application_credential_id == ApplicationCredential.id)
+    select(func.coalesce(func.json_agg(aggregate_order_by(_RULE, _HAS_RULE.position, AccessRule.id), type_=JSON), _NONE))
+    .select_from(AccessRule).join(_HAS_RULE, _HAS_RULE.access_rule_id == AccessRule.id).where(_HAS_RULE.application_credential_id == ApplicationCredential.id)
     .scalar_subquery(),
     expire_on_flush=False,
 )  # fmt: skip

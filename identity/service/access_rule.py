@@ -52,7 +52,7 @@ def release(tx: Tx, whose: ColumnElement[bool]) -> None:
 
 
 def wanted_rules(tx: Tx, user_id: str, wanted: Sequence[Values]) -> list[AccessRule]:
-    """The rules that a body names by id, or by service, path and method; those that there are not yet are made.
+    """The rules that a body names by id, or by service, path and method, in its order; those that there are not yet are made.
 
     Raises BadRequest (a part is missing, or is not that of the id), NotFound (id). Three statements, whatever the number of rules.
     """
@@ -69,7 +69,14 @@ def wanted_rules(tx: Tx, user_id: str, wanted: Sequence[Values]) -> list[AccessR
     _must_be_meant(by_id, {row.id: row for row in found})
     if not spelled <= {(row.service, row.path, row.method) for row in found}:
         raise Conflict("Another request deleted an access rule meanwhile. Try again.")
-    return found
+    return _in_order(found, wanted)
+
+
+def _in_order(found: Sequence[AccessRule], wanted: Sequence[Values]) -> list[AccessRule]:
+    places: dict[object, int] = {}
+    for place, rule in enumerate(wanted):
+        places.setdefault(rule.get("id") or _parts(rule), place)
+    return sorted(found, key=lambda row: min(places.get(name, len(wanted)) for name in (row.id, (row.service, row.path, row.method))))
 
 
 def _parts(rule: Values) -> tuple[str, ...]:

@@ -142,7 +142,10 @@ def _give(tx: Tx, row: ApplicationCredential, roles: Iterable[str], rules: Seque
     own = actor.delegation.access_rules if actor.delegation is not None else None
     if own is not None and (not found or not {(rule.service, rule.method, rule.path) for rule in found} <= set(own)):
         raise Forbidden("An application credential with access rules can create only credentials with some of the same rules.")
-    tx.add_all(ApplicationCredentialAccessRule(application_credential_id=row.id, access_rule_id=rule.id) for rule in found)
+    tx.add_all(
+        ApplicationCredentialAccessRule(application_credential_id=row.id, access_rule_id=rule.id, position=position)
+        for position, rule in enumerate(found)
+    )
     tx.flush()
 
 

@@ -48,7 +48,7 @@ DELEGATES = {
     "application_credential": f"""
         SELECT d.id, d.name, d.project_id, d.restricted, d.user_id AS subject_id, d.user_id AS bearer_id, {LASTING} AS live,
                {UNTIL} AS until, 0 AS epoch,
-               (SELECT json_agg(json_build_object('id', r.id, 'service', r.service, 'path', r.path, 'method', r.method) ORDER BY r.id)
+               (SELECT json_agg(json_build_object('id', r.id, 'service', r.service, 'path', r.path, 'method', r.method) ORDER BY x.position, r.id)
                 FROM identity.application_credential_access_rule x JOIN identity.access_rule r ON r.id = x.access_rule_id
                 WHERE x.application_credential_id = d.id) AS access_rules
         FROM identity.application_credential d WHERE d.id = :delegation_id""",

@@ -268,6 +268,17 @@ def test_a_restricted_one_makes_and_ends_no_credentials(cloud, unrestricted):
         program(method, f"/v3/credentials/{mine['id']}", {"credential": {"blob": "x"}} if method == "PATCH" else None, ok=403)
 
 
+def test_rules_keep_the_order_that_they_were_given_in(cloud):
+    ann, user, _ = cloud.member("ann")
+    rules = [rule(f"/{place}") for place in (3, 1, 4, 2, 9, 5)]
+    first = create(ann, user, access_rules=[*rules, *rules])
+    assert [each["path"] for each in first["access_rules"]] == [each["path"] for each in rules]
+    again = create(ann, user, name="again", access_rules=[{"id": each["id"]} for each in reversed(first["access_rules"])])
+    assert again["access_rules"] == first["access_rules"][::-1]
+    shown = ann.get(f"/v3/users/{user['id']}/application_credentials/{again['id']}")["application_credential"]
+    assert shown["access_rules"] == again["access_rules"]
+
+
 def test_rules_are_shared_and_stay_while_in_use(cloud):
     ann, user, _ = cloud.member("ann")
     first = create(ann, user, access_rules=[rule(), rule("/v2.1/servers/*", service="compute"), rule()])
