@@ -42,9 +42,7 @@ def check_request(signed: Signed, secret: str) -> None:
         raise Unauthorized("EC2 signature not supplied.")
     # Some clients sign the host without its port.
     hosts = dict.fromkeys((signed.host, _without_port(signed.host)))
-    signers = (_v4, _v4_form) if version == "4" and signed.verb.upper() == "POST" else (_SIGNERS[version],)
-    made = [sign(signed, host, secret) for host in hosts for sign in signers]
-    if not any(_same(signature, each) for each in made):
+    if not any(_same(signature, sign(signed, host, secret)) for host in hosts for sign in _SIGNERS[version]):
         raise Unauthorized(MISMATCH)
     _must_be_fresh(_v4_date(signed) if version == "4" else signed.params.get("Timestamp"))
 
@@ -140,8 +138,8 @@ def _v4(signed: Signed, host: str, secret: str) -> str:
 
 
 def _v4_form(signed: Signed, host: str, secret: str) -> str:
-    """Of a request whose parameters came in its body: they are in the hash of that, and its query is empty."""
-    return _v4_of(signed, host, secret, "")
+    """Of a POST whose parameters came in its body: they are in the hash of that, and its query is empty. Another request is as for `_v4`."""
+    return _v4_of(signed, host, secret, "" if signed.verb.upper() == "POST" else _query(signed.params))
 
 
 def _v4_of(signed: Signed, host: str, secret: str, query: str) -> str:
@@ -173,4 +171,4 @@ def _s3_v4(text: bytes, secret: str) -> str:
     return _sign_v4(text, scope, secret)
 
 
-_SIGNERS = {"1": _v1, "2": _v2, "4": _v4}
+_SIGNERS = {"1": (_v1,), "2": (_v2,), "4": (_v4, _v4_form)}
