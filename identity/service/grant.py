@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, select
+from sqlalchemy import ColumnElement, Select, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from common.auth import Actor
@@ -44,12 +44,12 @@ class Place:
 def give(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
     """Grant a role; harmless when repeated.
 
-    Raises NotFound for what is not there, Forbidden for another domain's own role, or one that is not a domain manager's to give.
+    Raises NotFound for what is not there, Forbidden for another domain's own role on a project, or one that is not a domain manager's to give.
     """
     _look(tx, actor, place)
     role = _role(tx, actor, role_id, MANAGED)
     target = tx.get(Project, place.target_id) if place.target_id is not None else None
-    if role.domain_id not in (None, domain_of(target)):
+    if place.target != "domain" and role.domain_id not in (None, domain_of(target)):
         raise Forbidden(f"Role {role_id} belongs to another domain than what it would be granted on.")
     values = {"user_id": place.user_id, "group_id": place.group_id, "target": place.target, "target_id": place.target_id}
     put(tx, insert(Assignment).values(role_id=role_id, inherited=place.inherited, **values), "role assignment", role_id)
@@ -73,9 +73,10 @@ def take(tx: Tx, actor: Actor, place: Place, role_id: str) -> None:
 
 
 def list_given(tx: Tx, actor: Actor, place: Place) -> Select[Any]:
-    """The roles that are granted there, implied ones not counted."""
+    """The roles that are granted there, implied ones not counted; other domains' own ones only for who sees all domains."""
     _look(tx, actor, place)
-    return select(Role).where(Role.id.in_(select(Assignment.role_id).where(*place.where())))
+    own, found = own_domain(actor), select(Role).where(Role.id.in_(select(Assignment.role_id).where(*place.where())))
+    return found if own is None else found.where(or_(Role.domain_id.is_(None), Role.domain_id == own))
 
 
 def _not_granted(place: Place, role_id: str) -> NotFound:

@@ -181,6 +181,23 @@ def test_a_domains_own_role_implies_what_it_likes(cloud):
     assert row["role"]["domain"] == {"id": domain, "name": "d"}
 
 
+def test_a_domains_own_role_may_be_given_on_another_domain_by_who_sees_both(cloud):
+    one, two = cloud.make("domain", name="one")["id"], cloud.house("two")
+    role = cloud.make("role", name="porter", domain_id=one)["id"]
+    there = f"/v3/domains/{two.id}/users/{two.ids['user']}/roles"
+    cloud.admin("PUT", f"{there}/{role}", ok=204)
+    assert names(cloud.admin.get(there), "roles") == ["porter"]
+    project = cloud.make("project", name="p", domain_id=two.id)["id"]
+    cloud.admin("PUT", f"/v3/projects/{project}/users/{two.ids['user']}/roles/{role}", ok=403)
+    cloud.admin("PUT", f"/v3/system/users/{two.ids['user']}/roles/{role}", ok=403)
+    assert two.manager.get(there)["roles"] == []
+    seen = two.manager.get("/v3/role_assignments?include_names")["role_assignments"]
+    assert {row["role"]["name"] for row in seen} >= {role}
+    two.manager("PUT", f"{there}/{role}", ok=403)
+    two.manager.delete(f"{there}/{role}", ok=403)
+    cloud.admin.delete(f"{there}/{role}")
+
+
 def test_roles_of_the_cloud_are_immutable(cloud):
     for name in ("admin", "manager", "member", "reader", "service"):
         path = f"/v3/roles/{cloud.role(name)}"
