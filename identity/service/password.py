@@ -93,8 +93,12 @@ def repeats(source: Source, password: str, old: str) -> bool:
     return first().run(source, lambda: verify_password(password, old))
 
 
+class Wrong(TooManyRequests):
+    """The refusal of an attempt whose password was compared and is wrong. It counts as one; nobody is told."""
+
+
 def matches(source: Source, password: str, stored: str | None, user_id: str | None = None) -> bool:
-    """Whether the password is the stored one; as slow for no stored one. Raises TooManyRequests.
+    """Whether the password is the stored one; as slow for no stored one. Raises TooManyRequests, Wrong.
 
     user_id: of a user who may be let in now, if it is; then a right password is told in the first lane, where the user may have it. A wrong one is
     always told when the common lane has compared it, and so at the same time as an invented user's.
@@ -111,12 +115,18 @@ def matches(source: Source, password: str, stored: str | None, user_id: str | No
         right = _said(place, early, deadline)
     finally:
         common().withdraw(place)
-        compared = early is not None and not first().withdraw(early) and not _refused(early)
-        if user_id is not None and right is not None:
-            REPUTATION.note(source[0], user_id, right=right)
-        elif early is not None and early.new and not compared:
-            REPUTATION.forgive(early.source[1])
+        if user_id is not None:
+            _remember((source[0], user_id), early, right)
     return right
+
+
+def _remember(who: Source, early: Job | None, right: bool | None) -> None:
+    """What came of an attempt. right: what was told, None for a refusal."""
+    compared = early is not None and not first().withdraw(early) and not _refused(early)
+    if right is not None or _says(early, yes=False):
+        REPUTATION.note(*who, right=bool(right))
+    elif early is not None and early.new and not compared:
+        REPUTATION.forgive(who[1])
 
 
 def _in_first(address: str, user_id: str, work: Callable[[], bool]) -> Job | None:
@@ -128,16 +138,18 @@ def _in_first(address: str, user_id: str, work: Callable[[], bool]) -> Job | Non
 
 
 def _said(place: Job, early: Job | None, deadline: Deadline) -> bool:
-    """What the common lane says, or the first one's yes before that. Raises TooManyRequests, later than the refusal came."""
+    """What the common lane says, or the first one's yes before that. Raises TooManyRequests and Wrong, later than the refusal came."""
     if early is not None:
         wait((place.done, early.done), return_when=FIRST_COMPLETED)
-        if _yes(early):
+        if _says(early, yes=True):
             return True
     try:
         return bool(place.done.result())
-    except TooManyRequests:
+    except TooManyRequests as refusal:
         if _saved(early, deadline):
             return True
+        if _says(early, yes=False):
+            raise Wrong(refusal.message, headers=refusal.headers) from None
         raise
 
 
@@ -148,7 +160,7 @@ def _saved(early: Job | None, deadline: Deadline) -> bool:
     try:
         if early is not None:
             wait((early.done,), timeout=deadline.left())
-            if _yes(early):
+            if _says(early, yes=True):
                 return True
         time.sleep(deadline.left())
         return False
@@ -160,5 +172,5 @@ def _refused(job: Job) -> bool:
     return job.done.done() and isinstance(job.done.exception(), TooManyRequests)
 
 
-def _yes(job: Job) -> bool:
-    return job.done.done() and job.done.exception() is None and job.done.result() is True
+def _says(job: Job | None, *, yes: bool) -> bool:
+    return job is not None and job.done.done() and job.done.exception() is None and job.done.result() is yes

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, select, text
 
 from common.auth import Actor
 from common.db import Database, Tx
-from common.errors import BadRequest, Unauthorized
+from common.errors import BadRequest, TooManyRequests, Unauthorized
 from identity.models import GroupMember, Project, User
 from identity.service import access_rule, directory, password, security
 from identity.service.federation import links
@@ -93,16 +93,25 @@ def verified(db: Database, address: str, who: Values, secret: str) -> Login:
     login = find_login(db, who)
     source = (address, who.get("id") or who.get("name") or "")
     stored, welcome = (login.hash, login.user_id if login.welcome else None) if login is not None else (None, None)
-    right = password.matches(source, secret, stored, welcome)
+    try:
+        right = password.matches(source, secret, stored, welcome)
+    except TooManyRequests as refusal:
+        # The same statement for all, so that its time tells nothing.
+        _failed(db, login if isinstance(refusal, password.Wrong) else None)
+        raise
     return let_in(db, login, right=right)
 
 
 def let_in(db: Database, login: Login | None, *, right: bool) -> Login:
     """The user, where what was given is right and the user is not locked; else it counts. Raises Unauthorized."""
     if login is None or not right or login.locked_out:
-        security.failed(db, login.user_id if login is not None and security.counts(login.options) else None)
+        _failed(db, login)
         raise Unauthorized
     return login
+
+
+def _failed(db: Database, login: Login | None) -> None:
+    security.failed(db, login.user_id if login is not None and security.counts(login.options) else None)
 
 
 def create_user(tx: Tx, actor: Actor, values: Values, password_hash: str | None) -> User:

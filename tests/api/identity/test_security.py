@@ -14,6 +14,7 @@ from common.api.service import Service
 from common.auth import Authenticator
 from common.config import CONF
 from common.db import Database
+from common.errors import TooManyRequests
 from identity import public
 from identity.api import SERVICE
 from identity.models import LoginFailure, Password, User
@@ -257,6 +258,21 @@ def test_lockout(cloud, ann, later):
         come(cloud, "wrong", 401)
         assert failures(cloud) == {ann["id"]: 1}
         come(cloud, "pw", 201)
+
+
+@pytest.mark.parametrize("who", ["ann", "nobody"])
+@pytest.mark.parametrize("refusal", [TooManyRequests, password.Wrong])
+def test_a_wrong_one_that_is_told_to_come_again_counts(cloud, ann, monkeypatch, refusal, who):
+    def refuse(*_given):
+        raise refusal
+
+    monkeypatch.setattr(password, "matches", refuse)
+    with rules(lockout_failure_attempts=3):
+        come(cloud, "wrong", 429, who)
+        with counted(cloud.db) as sent:
+            come(cloud, "wrong", 429, who)
+        assert sum("login_failure" in each and "INSERT" in each for each in sent) == 1
+        assert failures(cloud) == ({ann["id"]: 2} if who == "ann" and refusal is password.Wrong else {})
 
 
 def test_an_administrator_ends_a_lock(cloud, ann, later):
