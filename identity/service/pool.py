@@ -137,8 +137,8 @@ class KnownAndNew:
         return True
 
     def give_up(self) -> Job:
-        """The oldest of the new ones, else as turns have it."""
-        return self._new.pop(0) if self._new else self._known.give_up()
+        """Of whom more wait: the oldest of the new ones, of the known as turns have it."""
+        return self._new.pop(0) if len(self._new) > len(self._known) else self._known.give_up()
 
 
 class Pool:
@@ -167,10 +167,9 @@ class Pool:
             self._start()
             job.at_once = self._idle > len(self._queue)
             self._queue.put(job)
-            refused = self._queue.give_up() if len(self._queue) > self._bound else None
+            if len(self._queue) > self._bound:
+                self._queue.give_up().done.set_exception(self._refusal())
             self._changed.notify()
-        if refused is not None:
-            refused.done.set_exception(self._refusal())
         return job
 
     def withdraw(self, job: Job) -> bool:

@@ -251,6 +251,24 @@ def test_over_the_bound_a_right_one_comes_in(lanes):
             lanes.say("common", f"wrong{index}")
 
 
+def test_a_wrong_one_that_was_compared_counts_whatever_is_told(lanes):
+    lanes.reputation.note("a", "id-ann", right=True)
+    with ThreadPoolExecutor(8) as threads:
+        fill(lanes, threads, 4)
+        for index in range(SLIPS):
+            assert lanes.reputation.ask("a", "id-ann") is Standing.KNOWN
+            one = threads.submit(matches, ("a", "ann"), f"wrong-ann{index}", "x", "id-ann")
+            lanes.say("first", f"wrong-ann{index}")
+            with pytest.raises(password.Wrong):
+                one.result(10)
+        assert lanes.reputation.ask("a", "id-ann") is not Standing.KNOWN
+        with pytest.raises(TooManyRequests) as told:
+            matches(("a", "bob"), "wrong-bob", None)
+        assert told.type is TooManyRequests
+        for index in range(4):
+            lanes.say("common", f"wrong{index}")
+
+
 def test_the_room_of_who_waits_for_a_refusal_is_bounded(lanes, monkeypatch):
     monkeypatch.setattr(password, "_ROOM", threading.Semaphore(0))
     with ThreadPoolExecutor(8) as threads:
@@ -303,6 +321,19 @@ def test_over_the_bound_of_the_first_lane_the_oldest_new_one_goes():
     assert [job.done.result(10) for job in jobs[1:]] == ["ann", "new2"]
 
 
+def test_who_is_known_gives_way_where_more_such_wait():
+    pool, gate = Pool(1, 4, queue=KnownAndNew()), Gate()
+    pool.submit(("z", "z"), gate.work("busy"))
+    assert gate.started.acquire(timeout=10)
+    known = [pool.submit(("a ann", "ann"), gate.work(f"ann{index}")) for index in range(3)]
+    bob = pool.submit(("a bob", "bob"), gate.work("bob"))
+    new = pool.submit(("a new", "new"), gate.work("new"), new=True)
+    with pytest.raises(TooManyRequests):
+        known[-1].done.result(10)
+    gate.open.set()
+    assert [job.done.result(10) for job in (new, bob, *known[:2])] == ["new", "bob", "ann0", "ann1"]
+
+
 def test_a_new_user_has_one_try_and_who_was_right_is_known_there():
     known = Reputation()
     assert known.ask("a", "ann") is Standing.NEW
@@ -333,8 +364,9 @@ def test_a_try_is_forgiven_that_nobody_compared(lanes):
             lanes.say("common", f"wrong{index}")
 
 
-def test_a_try_is_forgiven_that_the_first_lane_gave_up(lanes):
+def test_a_try_is_forgiven_that_the_first_lane_gave_up(lanes, monkeypatch):
     lanes.first = Pool(1, 1, queue=KnownAndNew())
+    monkeypatch.setattr(password, "PATIENCE", 5 * password.PATIENCE)
     with ThreadPoolExecutor(8) as threads:
         fill(lanes, threads, 4)
         waits = []
