@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
 from common.db import Database
 from common.errors import ApiError
 from identity.service import directory, look
@@ -25,7 +27,7 @@ def _sync(asked: argparse.Namespace, database: Callable[[], Database]) -> int:
 
 
 def sync(db: Database, wanted: str | None = None) -> int:
-    """Look at the directory of one domain (id or name), or of all. Gives 0, or 1 where one did not answer or there is none."""
+    """Look at the directory of one domain (id or name), or of all. Gives 0, or 1 where one did not answer or could not be written, or there is none."""
     found = {id: name for id, name in directory.domains(db).items() if wanted in (None, id, name)}
     if wanted is not None and not found:
         print(f"{wanted}: no domain with a directory has this id or name", file=sys.stderr)
@@ -38,4 +40,7 @@ def sync(db: Database, wanted: str | None = None) -> int:
         except ApiError as error:
             failed = True
             print(f"{name}: {error.message}", file=sys.stderr)
+        except SQLAlchemyError as error:
+            failed = True
+            print(f"{name}: {error.orig if isinstance(error, DBAPIError) else error}", file=sys.stderr)
     return int(failed)

@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from common.db import Tx, lock_name
 
-# A name that the directory gives to another now is let go of first: the row that had it bears its id until it is seen again. A row of ours keeps its
-# name, and the directory's stays out. A name that is NULL is one that two have: no row is made for it, and one that is known keeps its own.
+# A name that the directory gives to another now is let go of first: the row that had it bears one that nobody can have foreseen until it is seen
+# again (people write their own names; any fixed one they could take). A row of ours keeps its name, and the directory's stays out. A name that is NULL is one that two have: no row is made for it, and one that is known keeps its own.
 USERS = """
 WITH seen AS (
     SELECT s.id, s.external_id, coalesce(s.name, k.name) AS name, s.enabled, s.default_project_id, s.extra
@@ -46,7 +46,7 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.desc
 WHERE (g.name, g.description) IS DISTINCT FROM (excluded.name, excluded.description)
 """
 LET_GO = """
-UPDATE identity."{table}" o SET name = o.id FROM jsonb_to_recordset(:rows) AS s(id text, name text)
+UPDATE identity."{table}" o SET name = gen_random_uuid() FROM jsonb_to_recordset(:rows) AS s(id text, name text)
 WHERE o.domain_id = :domain_id AND o.external_id IS NOT NULL AND o.name = s.name AND o.id <> s.id
 """
 # `known`: what the look was about; NULL is all of the domain's. What of it was not seen is disabled, and its tokens end.

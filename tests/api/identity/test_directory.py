@@ -12,14 +12,15 @@ from sqlalchemy import text
 
 from identity import manage_directory
 from identity.engine.ldap_memory import Memory
-from identity.service import directory
+from identity.service import directory, shadow
 from tests.support import slapd
 from tests.support.api import counted
 from tests.support.identity import by_password, by_token
-from tests.support.slapd import PEOPLE, READ, READER, SUFFIX
+from tests.support.slapd import ODD_DN, PEOPLE, READ, READER, SUFFIX
 
 ANN, BOB = f"cn=ann,ou=Users,{SUFFIX}", f"cn=bob,ou=Users,{SUFFIX}"
-STAFF = f"cn=staff,ou=Groups,{SUFFIX}"
+CAESAR = f"cn=Cäsar,ou=Users,{SUFFIX}"
+STAFF, ODD_GROUP = (f"cn={cn},ou=Groups,{SUFFIX}" for cn in ("staff", "odd"))
 
 
 class Corp:
@@ -33,7 +34,11 @@ class Corp:
         self.configure()
 
     def configure(self, **more: object) -> None:
-        self.admin("PUT", f"/v3/domains/{self.id}/config", {"config": {"identity": {"driver": "ldap"}, "ldap": {**READ, **more}}})
+        self.admin("PUT", f"/v3/domains/{self.id}/config", self.config(**more))
+
+    @staticmethod
+    def config(**more: object) -> dict[str, object]:
+        return {"config": {"identity": {"driver": "ldap"}, "ldap": {**READ, **more}}}
 
     def key(self, kind: str, external_id: str) -> str:
         return hashlib.sha256(f"{self.id}{kind}{external_id}".encode()).hexdigest()
@@ -352,6 +357,40 @@ def test_who_bears_another_name_now_is_not_gone(corp, look):
         corp.login("bob", "pw-bob", ok=401)
     token.get("/v3/auth/projects")
     assert corp.names("users", "&name=robert") == ["robert"]
+
+
+@pytest.mark.parametrize("chosen", ["id", "id at once", "name"])
+@pytest.mark.parametrize("kind", ["user", "group"])
+def test_who_takes_the_name_of_a_row_that_was_let_go_stops_nobody(corp, kind, chosen):
+    """Names are a person's own to write: also what the row of one who left is called since another has his name."""
+    assert manage_directory.sync(corp.cloud.db) == 0
+    left, heir, other, name = (ANN, BOB, CAESAR, "uid") if kind == "user" else (STAFF, f"cn=enabled,ou=Groups,{SUFFIX}", ODD_GROUP, "ou")
+    row = corp.key(kind, "ann" if kind == "user" else "staff")
+    corp.memory.entries[heir][name] = corp.memory.entries.pop(left)[name]
+    if chosen != "id at once":
+        assert manage_directory.sync(corp.cloud.db) == 0
+    taken = row if chosen != "name" else corp.admin.get(f"/v3/{kind}s/{row}")[kind]["name"]
+    corp.memory.entries[other][name] = [taken]
+    token = corp.cloud.nobody.as_(corp.login("o'hara*)(uid=*").headers["X-Subject-Token"])
+    del corp.memory.entries[ODD_DN]
+    assert taken in corp.names(f"{kind}s")
+    assert manage_directory.sync(corp.cloud.db) == 0
+    assert corp.admin.get(f"/v3/{kind}s?domain_id={corp.id}&name={taken}")[f"{kind}s"][0]["id"] != row
+    token("GET", "/v3/auth/projects", ok=401)
+
+
+def test_a_fault_of_one_domain_does_not_stop_the_next(corp, monkeypatch, capsys):
+    corp.cloud.admin("PUT", f"/v3/domains/{corp.cloud.make('domain', name='firm')['id']}/config", corp.config())
+    put = shadow.put_groups
+
+    def broken(tx, domain_id, groups):
+        return tx.execute(text("SELECT 1 / 0")) if domain_id == corp.id else put(tx, domain_id, groups)
+
+    monkeypatch.setattr(shadow, "put_groups", broken)
+    assert manage_directory.sync(corp.cloud.db) == 1
+    told = capsys.readouterr()
+    assert "firm: 4 users" in told.out
+    assert told.err == "corp: division by zero\n"
 
 
 def test_who_is_disabled_there_is_disabled_here(corp):
