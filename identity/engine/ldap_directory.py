@@ -54,6 +54,7 @@ class Directory:
     """The users and groups behind one connection. Every method raises DirectoryAway.
 
     Each entry is compared with all that could have its name or its id, whichever search found it: lists and single looks agree on who is doubtful.
+    A user's id that several entries have, none of them enabled, is not there: whoever of them it means has ended.
     """
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
@@ -112,7 +113,8 @@ class Directory:
     def _compared_users(self, found: Sequence[UserEntry], *, whole: bool = False) -> list[UserEntry]:
         s = self._settings
         alike = found if whole else self._alike(found, self._users, s.user_id_attribute, s.user_name_attribute)
-        return compared(found, alike)
+        enabled = {each.external_id for each in (*found, *alike) if each.enabled}
+        return [each for each in compared(found, alike) if each.doubt != "id" or each.external_id in enabled]
 
     def _compared_groups(self, found: Sequence[GroupEntry], *, whole: bool = False) -> list[GroupEntry]:
         s = self._settings

@@ -1,7 +1,7 @@
 """Looks at a domain's directory: before its users and groups are shown, their rows are brought up to what is there now.
 
 What a look should have seen and did not is disabled, not deleted: what it was granted waits for its return. Whose name another has too gets no
-row; a row that he has keeps its name, and the rest follows. Of an id that several have nothing is written.
+row; a row that he has keeps its name, and the rest follows. Of an id that several have nothing is written; if none of them is enabled, he was not seen.
 """
 
 from __future__ import annotations

@@ -169,6 +169,14 @@ def test_groups_of_one_name_are_doubtful_in_every_search(side):
         assert sorted((user.external_id, group.external_id) for user, group in pairs) == [("eve1", "g1"), ("eve1", "g3"), ("fay", "g2")]
 
 
+def test_an_id_that_several_have_is_not_there_if_none_is_enabled(side):
+    disabled = {"user_enabled_mask": 0, "user_enabled_attribute": "title", "user_enabled_default": "False"}
+    with side.directory(user_tree_dn=LIKE, query_scope="sub", **disabled) as directory:
+        assert sorted(user.external_id for user in directory.users()) == ["eve1", "eve2", "gil", "gil2", "iva1", "iva2"]
+        assert names(directory.users("fa", "startswith")) == []
+        assert (directory.user("fay"), directory.user_named("fay"), directory.user_named("far")) == (None, None, None)
+
+
 def test_a_doubt_is_found_among_many(side):
     """More than are asked for one by one."""
     with side.directory(user_tree_dn=SUFFIX, query_scope="sub", user_filter="(|(uid=user*)(uid=eve))") as directory:

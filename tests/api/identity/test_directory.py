@@ -47,6 +47,12 @@ class Corp:
         body = by_password(name, f"pw-{name}" if password is None else password, scope, domain=self.id)
         return self.cloud.nobody("POST", "/v3/auth/tokens", body, ok=ok)
 
+    def login_by_id(self, external_id: str, password: str, ok: int = 201):
+        user = {"id": self.key("user", external_id), "password": password}
+        return self.cloud.nobody(
+            "POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}, ok=ok
+        )
+
     def names(self, kind: str, query: str = "") -> list[str]:
         return sorted(row["name"] for row in self.admin.get(f"/v3/{kind}?domain_id={self.id}{query}")[kind])
 
@@ -343,6 +349,29 @@ def test_an_id_that_two_have_is_neithers(corp, look):
     for name in ("ann", "annie"):
         corp.login(name, ok=401)
     del corp.memory.entries[twin]
+    corp.login("ann")
+
+
+@pytest.mark.parametrize("look", ["list", "named", "shown", "by id", "log-in", "sync"])
+def test_an_id_of_which_no_entry_is_enabled_is_disabled(corp, look):
+    """Nothing is believed of twins that would give; that all of them are disabled ends what was given, and coming back one by one gives nothing."""
+    assert manage_directory.sync(corp.cloud.db) == 0
+    corp.configure(query_scope="sub")
+    token = corp.cloud.nobody.as_(corp.login("ann").headers["X-Subject-Token"])
+    twin = f"cn=ann,ou=Far,ou=Users,{SUFFIX}"
+    corp.memory.entries[twin] = {**corp.memory.entries[ANN], "uid": ["annie"]}
+    looks = {**LOOKS, "by id": lambda _: corp.login_by_id("ann", "pw-ann", ok=401)}
+    for dn in (ANN, twin):
+        token.get("/v3/auth/projects")
+        corp.memory.entries[dn]["accountControl"] = ["514"]
+        looks[look](corp)
+    token("GET", "/v3/auth/projects", ok=401)
+    assert "ann" in corp.names("users", "&enabled=false")
+    corp.memory.entries[twin]["accountControl"] = ["512"]
+    looks[look](corp)
+    assert "ann" in corp.names("users", "&enabled=false")
+    del corp.memory.entries[twin]
+    corp.memory.entries[ANN]["accountControl"] = ["512"]
     corp.login("ann")
 
 
