@@ -80,7 +80,7 @@ class Directory:
             raise Ambiguous(f"{self._settings.url}: {len(exact)} users answer to one name; none of them can log in by it")
         user = next(iter(self._compared_users(exact)), None)
         if user is not None and user.doubt:
-            raise Ambiguous(f"{self._settings.url}: {user.dn} shares its {user.doubt} with another; neither can log in")
+            raise Ambiguous(f"{self._settings.url}: {user.dn} shares its {user.doubt} with another; neither can log in by name")
         return user
 
     def accepts(self, user: UserEntry | None, password: str) -> bool:

@@ -231,8 +231,8 @@ def _sought(directory: Directory, target: Target) -> tuple[UserEntry | None, boo
     """The user, and whether the row that the log-in named is of nobody any more. Raises Ambiguous."""
     by_id = directory.user(target.external_id) if target.name is None and target.external_id is not None else None
     user = directory.user_named(target.name) if target.name is not None else by_id
-    if user is not None and user.doubt:
-        raise Ambiguous(f"{user.dn} has the {user.doubt} of another; neither can log in")
+    if user is not None and user.doubt == "id":  # a twin of his name is no doubt about who is named by id
+        raise Ambiguous(f"{user.dn} has the id of another; neither can log in")
     if user is not None or target.external_id is None:
         return user, False
     return None, target.name is None or directory.user(target.external_id) is None
