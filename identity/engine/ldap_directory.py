@@ -7,14 +7,15 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, TypeVar
 
 from identity.engine.ldap_types import Ambiguous, Connection, Entry, Settings, both, either, escape, matching, names_of
 
 LOG = logging.getLogger(__name__)
 LONGEST = 255
-# Of more than so many, twins are looked for among all entries; and so many are named in the log.
-MANY, TOLD = 50, 20
+# Twins of so many entries are asked for at once, in so many portions at the most; of more they are looked for among all. So many are named in the log.
+MANY, PORTIONS, TOLD = 50, 10, 20
 TRUE = ("true", "1", "yes", "on", "t", "y")
 # What an additional attribute must not shadow.
 OWN = frozenset({
@@ -40,7 +41,7 @@ class UserEntry:
 
 @dataclass(frozen=True, slots=True)
 class GroupEntry:
-    """A group. `members` are DNs, or (group_members_are_ids) users' ids."""
+    """A group. `members` are DNs, or (group_members_are_ids) users' ids; empty where they were not asked for."""
 
     dn: str
     external_id: str
@@ -99,9 +100,9 @@ class Directory:
         return next((each for each in found if each.external_id == external_id), None)
 
     def groups_of(self, user: UserEntry) -> list[GroupEntry]:
-        """The groups that name the user as a member; the doubtful among them."""
+        """The groups that name the user as a member, without their members; the doubtful among them."""
         member = user.external_id if self._settings.group_members_are_ids else user.dn
-        return self._compared_groups(self._groups(matching(self._settings.group_member_attribute, member)))
+        return self._compared_groups(self._groups(matching(self._settings.group_member_attribute, member), members=False))
 
     def members(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
         """Who of `users` is in which of `groups`; nothing of those whose id is doubtful."""
@@ -118,7 +119,7 @@ class Directory:
 
     def _compared_groups(self, found: Sequence[GroupEntry], *, whole: bool = False) -> list[GroupEntry]:
         s = self._settings
-        alike = found if whole else self._alike(found, self._groups, s.group_id_attribute, s.group_name_attribute)
+        alike = found if whole else self._alike(found, partial(self._groups, members=False), s.group_id_attribute, s.group_name_attribute)
         return compared(found, alike)
 
     @staticmethod
@@ -126,8 +127,11 @@ class Directory:
         """All entries that could have an id or a name of those found: a search by another value, or by a member, shows not all of them."""
         if not found:
             return []
-        wanted = {matching(id, each.external_id) for each in found} | {matching(name, each.name) for each in found}
-        return search(either(*sorted(wanted)) if len(found) <= MANY else None)
+        if len(found) > MANY * PORTIONS:
+            return search(None)
+        portions = (found[start : start + MANY] for start in range(0, len(found), MANY))
+        wanted = ({matching(*pair) for each in portion for pair in ((id, each.external_id), (name, each.name))} for portion in portions)
+        return [each for values in wanted for each in search(either(*sorted(values)))]
 
     def _users(self, narrower: str | None) -> list[UserEntry]:
         s = self._settings
@@ -141,10 +145,11 @@ class Directory:
         found = self._connection.search(s.user_base, s.scope, filter, attributes)
         return [user for entry in found if (user := self._read(entry, self._user)) is not None]
 
-    def _groups(self, narrower: str | None) -> list[GroupEntry]:
+    def _groups(self, narrower: str | None, *, members: bool = True) -> list[GroupEntry]:
         s = self._settings
         kind = f"(objectClass={escape(s.group_objectclass)})"
-        attributes = [s.group_id_attribute, s.group_name_attribute, s.group_desc_attribute, s.group_member_attribute]
+        attributes = [s.group_id_attribute, s.group_name_attribute, s.group_desc_attribute]
+        attributes += [s.group_member_attribute] if members else []
         filter = both(kind, s.group_filter, f"({s.group_name_attribute}=*)", narrower)
         found = self._connection.search(s.group_base, s.scope, filter, attributes)
         return [group for entry in found if (group := self._read(entry, self._group)) is not None]

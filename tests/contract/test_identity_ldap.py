@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from identity.engine import ldap as real
+from identity.engine import ldap_directory
 from identity.engine.ldap_directory import Directory
 from identity.engine.ldap_memory import Memory
 from identity.engine.ldap_types import Ambiguous, DirectoryAway, Opener, Settings, names_of
@@ -175,6 +176,18 @@ def test_an_id_that_several_have_is_not_there_if_none_is_enabled(side):
         assert sorted(user.external_id for user in directory.users()) == ["eve1", "eve2", "gil", "gil2", "iva1", "iva2"]
         assert names(directory.users("fa", "startswith")) == []
         assert (directory.user("fay"), directory.user_named("fay"), directory.user_named("far")) == (None, None, None)
+
+
+@pytest.mark.parametrize(("many", "portions"), [(1, 9), (2, 9), (1, 1), (50, 10)])
+def test_doubts_are_the_same_in_portions_and_among_all(side, monkeypatch, many, portions):
+    monkeypatch.setattr(ldap_directory, "MANY", many)
+    monkeypatch.setattr(ldap_directory, "PORTIONS", portions)
+    with side.directory(user_tree_dn=LIKE, group_tree_dn=LIKE, query_scope="sub") as directory:
+        assert {user.external_id: user.doubt for user in directory.users("e", "startswith")} == {"eve1": "name", "eve2": "name"}
+        assert {user.external_id: user.doubt for user in directory.users("fa", "startswith")} == {"fay": "id"}
+        groups = directory.groups_of(directory.user("eve1"))
+    assert {group.external_id: group.doubt for group in groups} == {"g1": "name", "g3": ""}
+    assert [group.members for group in groups] == [(), ()]
 
 
 def test_a_doubt_is_found_among_many(side):

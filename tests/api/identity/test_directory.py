@@ -548,6 +548,30 @@ def test_an_ordinary_log_in_writes_nothing_and_no_query_count_grows(corp):
     assert len(few) == len(many)
 
 
+def test_a_log_in_reads_no_members_and_no_group_but_his_own(corp, monkeypatch):
+    """In a large directory a group has thousands of members, there are thousands of groups, and one user is in many of them."""
+    template = corp.memory.entries[STAFF]
+    for n in range(200):
+        more = {"cn": [f"team{n}"], "ou": [f"Team{n}"], "member": [ANN] if n < 120 else [BOB]}
+        corp.memory.entries[f"cn=team{n},ou=Groups,{SUFFIX}"] = {**template, **more}
+    corp.memory.entries[f"cn=twin,ou=Groups,{SUFFIX}"] = {**template, "cn": ["twin"], "ou": ["Team7"], "member": [BOB]}
+    asked, search = [], Memory.search
+
+    def watched(self, base, scope, filter, attributes):
+        found = search(self, base, scope, filter, attributes)
+        if base.startswith("ou=Groups"):
+            asked.append((len(found), tuple(attributes)))
+        return found
+
+    monkeypatch.setattr(Memory, "search", watched)
+    corp.login("ann")
+    assert all("member" not in attributes for _, attributes in asked)
+    assert sum(many for many, _ in asked) == 122 + 122 + 1  # his own, these compared, and the twin
+    assert len(asked) <= 1 + 3
+    groups = corp.admin.get(f"/v3/users/{corp.key('user', 'ann')}/groups")["groups"]
+    assert {group["name"] for group in groups} == {"Staff", "Enabled", *(f"Team{n}" for n in range(120) if n != 7)}
+
+
 def test_the_command_is_there(corp, capsys):
     asked = argparse.ArgumentParser()
     manage_directory.add_command(asked.add_subparsers(), lambda: corp.cloud.db)
