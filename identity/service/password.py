@@ -121,11 +121,14 @@ def matches(source: Source, password: str, stored: str | None, user_id: str | No
 
 
 def _remember(who: Source, early: Job | None, right: bool | None) -> None:
-    """What came of an attempt. right: what was told, None for a refusal."""
-    compared = early is not None and not first().withdraw(early) and not _refused(early)
+    """What came of an attempt. right: what was told, None for a refusal.
+
+    A try that was given up over the lane's bound is not forgiven: a flood for users that there are would come back with each of them at once.
+    """
+    waited = early is not None and first().withdraw(early)
     if right is not None or _says(early, yes=False):
         REPUTATION.note(*who, right=bool(right))
-    elif early is not None and early.new and not compared:
+    elif early is not None and early.new and waited:
         REPUTATION.forgive(who[1])
 
 
@@ -166,10 +169,6 @@ def _saved(early: Job | None, deadline: Deadline) -> bool:
         return False
     finally:
         _ROOM.release()
-
-
-def _refused(job: Job) -> bool:
-    return job.done.done() and isinstance(job.done.exception(), TooManyRequests)
 
 
 def _says(job: Job | None, *, yes: bool) -> bool:

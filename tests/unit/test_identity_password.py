@@ -348,7 +348,7 @@ def test_a_new_user_has_one_try_and_who_was_right_is_known_there():
     assert known.ask("a", "ann") is Standing.TRIED
 
 
-def test_a_try_is_forgiven_that_nobody_compared(lanes):
+def test_a_try_is_forgiven_that_waited_in_vain(lanes):
     with ThreadPoolExecutor(8) as threads:
         fill(lanes, threads, 4)
         other = threads.submit(matches, ("a", "bob"), "wrong-bob", "x", "id-bob")
@@ -364,7 +364,7 @@ def test_a_try_is_forgiven_that_nobody_compared(lanes):
             lanes.say("common", f"wrong{index}")
 
 
-def test_a_try_is_forgiven_that_the_first_lane_gave_up(lanes, monkeypatch):
+def test_a_try_is_not_forgiven_that_the_first_lane_gave_up(lanes, monkeypatch):
     lanes.first = Pool(1, 1, queue=KnownAndNew())
     monkeypatch.setattr(password, "PATIENCE", 5 * password.PATIENCE)
     with ThreadPoolExecutor(8) as threads:
@@ -376,7 +376,8 @@ def test_a_try_is_forgiven_that_the_first_lane_gave_up(lanes, monkeypatch):
         for wait in waits:
             with pytest.raises(TooManyRequests):
                 wait.result(10)
-        assert lanes.reputation.ask("a", "id-ann") is Standing.NEW
+        assert lanes.reputation.ask("a", "id-ann") is Standing.TRIED
+        assert lanes.reputation.ask("a", "id-cy") is Standing.NEW
         lanes.say("first", "wrong-bob")
         for index in range(4):
             lanes.say("common", f"wrong{index}")
