@@ -171,32 +171,22 @@ def list_access(request: Request) -> Json:
     return _access(request, request.read(lambda tx: flavor.access(tx, request.actor, request.path["flavor_id"])))
 
 
-@operation(
-    "POST",
-    "/flavors/{flavor_id}/action",
-    action="compute:flavor:access:change",
-    body_key="addTenantAccess",
-    body=wrapped("addTenantAccess", PROJECT),
-    answer=answers.ACCESS,
-)
-def add_access(request: Request) -> Json:
-    """Let a project use the flavor."""
-    project = request.body["addTenantAccess"]["tenant"]
-    return _access(request, request.run(lambda tx: flavor.add_access(tx, request.actor, request.path["flavor_id"], project)))
+_CHANGES = {"addTenantAccess": flavor.add_access, "removeTenantAccess": flavor.remove_access}
+_ACTION, _CHANGE = "/flavors/{flavor_id}/action", "compute:flavor:access:change"
 
 
 @operation(
-    "POST",
-    "/flavors/{flavor_id}/action",
-    action="compute:flavor:access:change",
-    body_key="removeTenantAccess",
-    body=wrapped("removeTenantAccess", PROJECT),
-    answer=answers.ACCESS,
-)
-def remove_access(request: Request) -> Json:
-    """Let a project use the flavor no more."""
-    project = request.body["removeTenantAccess"]["tenant"]
-    return _access(request, request.run(lambda tx: flavor.remove_access(tx, request.actor, request.path["flavor_id"], project)))
+    "POST", _ACTION, action=_CHANGE, body_key="addTenantAccess", body=wrapped("addTenantAccess", PROJECT), answer=answers.ACCESS,
+    summary="Let a project use the flavor.",
+)  # fmt: skip
+@operation(
+    "POST", _ACTION, action=_CHANGE, body_key="removeTenantAccess", body=wrapped("removeTenantAccess", PROJECT), answer=answers.ACCESS,
+    summary="Let a project use the flavor no more.",
+)  # fmt: skip
+def change_access(request: Request) -> Json:
+    """Let a project use the flavor, or no more."""
+    ((change, given),) = request.body.items()
+    return _access(request, request.run(lambda tx: _CHANGES[change](tx, request.actor, request.path["flavor_id"], given["tenant"])))
 
 
 def _access(request: Request, projects: list[str]) -> Json:

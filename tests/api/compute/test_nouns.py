@@ -51,6 +51,8 @@ def test_private_flavors_are_seen_by_who_may_use_them(cloud: World) -> None:
     answer = cloud.admin.post("/v2.1/flavors/p/action", {"addTenantAccess": {"tenant": PROJECT}}, ok=200)
     assert answer["flavor_access"] == [{"flavor_id": "p", "tenant_id": PROJECT}]
     cloud.admin.post("/v2.1/flavors/p/action", {"addTenantAccess": {"tenant": PROJECT}}, ok=409)
+    both = {"addTenantAccess": {"tenant": PROJECT}, "removeTenantAccess": {"tenant": PROJECT}}
+    cloud.admin.post("/v2.1/flavors/p/action", both, ok=400)
     cloud.admin.post("/v2.1/flavors/1/action", {"addTenantAccess": {"tenant": PROJECT}}, ok=409)
     assert [item["id"] for item in cloud.api.get("/v2.1/flavors")["flavors"]] == ["1", "p"]
     assert [item["id"] for item in cloud.other.get("/v2.1/flavors")["flavors"]] == ["1"]
