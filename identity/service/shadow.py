@@ -17,13 +17,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from common.db import Tx, lock_name
 
 # A name that the directory gives to another now is let go of first: the row that had it bears one that nobody can have foreseen until it is seen
-# again (people write their own names; any fixed one they could take). A row of ours keeps its name, and the directory's stays out. A name that is NULL is one that two have: no row is made for it, and one that is known keeps its own.
+# again (people write their own names; any fixed one they could take). A row of ours keeps its name, and the directory's stays out.
+# A name that is NULL is one that two have: no row is made for it, and one that is known keeps its own.
 USERS = """
 WITH seen AS (
     SELECT s.id, s.external_id, coalesce(s.name, k.name) AS name, s.enabled, s.default_project_id, s.extra
     FROM jsonb_to_recordset(:rows) AS s(id text, external_id text, name text, enabled boolean, default_project_id text, extra jsonb)
     LEFT JOIN identity."user" k ON k.id = s.id
-    WHERE coalesce(s.name, k.name) IS NOT NULL AND NOT EXISTS (SELECT FROM identity."user" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
+    WHERE coalesce(s.name, k.name) IS NOT NULL
+    AND NOT EXISTS (SELECT FROM identity."user" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
 )
 INSERT INTO identity."user" AS u (id, domain_id, external_id, name, enabled, default_project_id, extra)
 SELECT id, :domain_id, external_id, name, enabled, default_project_id, extra FROM seen ORDER BY id
@@ -38,7 +40,8 @@ WITH seen AS (
     SELECT s.id, s.external_id, coalesce(s.name, k.name) AS name, s.description
     FROM jsonb_to_recordset(:rows) AS s(id text, external_id text, name text, description text)
     LEFT JOIN identity."group" k ON k.id = s.id
-    WHERE coalesce(s.name, k.name) IS NOT NULL AND NOT EXISTS (SELECT FROM identity."group" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
+    WHERE coalesce(s.name, k.name) IS NOT NULL
+    AND NOT EXISTS (SELECT FROM identity."group" o WHERE o.domain_id = :domain_id AND o.name = s.name AND o.external_id IS NULL)
 )
 INSERT INTO identity."group" AS g (id, domain_id, external_id, name, description)
 SELECT id, :domain_id, external_id, name, description FROM seen ORDER BY id
