@@ -1,4 +1,4 @@
-"""MAC and IP addresses: a random candidate, and the table's key says whether it was free."""
+"""MAC and IP addresses: a candidate, mostly random, and the table's key says whether it was free."""
 
 from __future__ import annotations
 
@@ -63,8 +63,13 @@ def allocate(tx: Tx, subnet: Subnet, port_id: str, position: int = 0) -> str | N
         ip = str(IP(_random.randint(start, end)))
         if _take(tx, subnet, port_id, ip, position):
             return ip
+    return allocate_first(tx, subnet, port_id, position)
+
+
+def allocate_first(tx: Tx, subnet: Subnet, port_id: str, position: int = 0) -> str | None:
+    """The first free address of the subnet's pools for the port; None when there is none."""
     taken = set(tx.scalars(select(FixedIp.ip).where(FixedIp.subnet_id == subnet.id)))
-    for start, end in pools:
+    for start, end in pools_of(subnet):
         for number in range(start, end + 1):
             ip = str(IP(number))
             if ip not in taken and _take(tx, subnet, port_id, ip, position):

@@ -11,7 +11,7 @@ from network.api.shapes.port import PORT
 from network.api.shapes.router import ROUTER
 from network.api.shapes.security_group import GROUP, RULE
 from network.api.shapes.subnet import SUBNET
-from tests.api.network_world import World, world
+from tests.api.network_world import POOL, World, world
 from tests.support.api import OTHER_PROJECT, PROJECT, counted
 
 
@@ -185,12 +185,14 @@ def test_the_metadata_port_follows_dhcp(w):
     net = w.network()
     sub = w.subnet(net["id"])
     [port] = w.api.get("/v2.0/ports?device_owner=network:distributed")["ports"]
-    assert [fixed["subnet_id"] for fixed in port["fixed_ips"]] == [sub["id"]]
+    assert port["fixed_ips"] == [{"subnet_id": sub["id"], "ip_address": POOL["start"]}]
     w.error("DELETE", f"/v2.0/ports/{port['id']}", None, 409, "ServicePortInUse")
     w.api.put(f"/v2.0/subnets/{sub['id']}", {"subnet": {"enable_dhcp": False}}, ok=200)
     assert w.api.get("/v2.0/ports")["ports"] == []
+    w.port(net["id"], fixed_ips=[{"ip_address": POOL["start"]}])
     w.api.put(f"/v2.0/subnets/{sub['id']}", {"subnet": {"enable_dhcp": True}}, ok=200)
-    assert len(w.api.get("/v2.0/ports")["ports"]) == 1
+    [port] = w.api.get("/v2.0/ports?device_owner=network:distributed")["ports"]
+    assert [fixed["ip_address"] for fixed in port["fixed_ips"]] == ["10.0.0.102"]
 
 
 def test_a_port_lives(w):

@@ -144,7 +144,8 @@ def test_the_gateways_new_address_reaches_the_legs(w, routed, db):
     query = select(Port.generation).where(Port.device_id == routed["router"], Port.device_owner == "network:router_interface")
     with db.transaction() as tx:
         before = tx.scalars(query).one()
-    w.admin.put(f"/v2.0/ports/{gateway['id']}", {"port": {"fixed_ips": [{"ip_address": "203.0.113.88"}]}}, ok=200)
+    new = next(ip for ip in ("203.0.113.88", "203.0.113.89") if ip != gateway["fixed_ips"][0]["ip_address"])
+    w.admin.put(f"/v2.0/ports/{gateway['id']}", {"port": {"fixed_ips": [{"ip_address": new}]}}, ok=200)
     with db.transaction() as tx:
         assert tx.scalars(query).one() > before
 
