@@ -10,8 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+
+import openstack
+from keystoneauth1.exceptions import ClientException
+from openstack.exceptions import SDKException
 
 ROOT = Path(__file__).parents[2]
 STATE = Path(os.environ.get("WOLKE_STATE", "/var/lib/wolke"))
@@ -48,8 +53,17 @@ def eventually(look: Callable[[], T], *, seconds: float = 120, what: str = "", e
         time.sleep(every)
 
 
+def connect(cloud: str) -> openstack.connection.Connection:
+    """The real SDK, as one of the clouds of devstack/clouds.yaml."""
+    config = openstack.config.OpenStackConfig(config_files=[str(ROOT / "devstack/clouds.yaml")])
+    return openstack.connection.Connection(config=config.get_one(cloud=cloud))
+
+
 class Cli:
-    """The real `openstack` command, as one of the clouds of devstack/clouds.yaml."""
+    """The real `openstack` command, as one of the clouds of devstack/clouds.yaml.
+
+    What is asked again and again goes by the SDK: the command takes a second of processor time to start, which the guests want.
+    """
 
     def __init__(self, cloud: str) -> None:
         self.cloud = cloud
@@ -80,42 +94,68 @@ class Cli:
             return str(error)
         raise AssertionError(f"openstack {command} was not refused: {said}")
 
+    @cached_property
+    def _sdk(self) -> openstack.connection.Connection:
+        return connect(self.cloud)
+
+    def find(self, noun: str, name: str) -> Any:
+        """A resource by name or id as it is now; None: there is none. An answer that does not come is an AssertionError."""
+        nouns = {
+            "server": lambda: self._sdk.compute.find_server(name),
+            "volume": lambda: self._sdk.block_storage.find_volume(name),
+            "volume snapshot": lambda: self._sdk.block_storage.find_snapshot(name),
+        }
+        try:
+            return nouns[noun]()
+        except (SDKException, ClientException) as error:
+            raise AssertionError(f"{noun} {name}: {error}") from error
+
     def status(self, noun: str, name: str) -> str:
-        """The status of a resource."""
-        return self(f"{noun} show {name} -f value -c status").strip()
+        """The status of a resource; AssertionError when there is none."""
+        found = self.find(noun, name)
+        assert found, f"there is no {noun} {name}"
+        return str(found.status)
 
     def until(self, noun: str, name: str, status: str, seconds: float = 120) -> None:
         """Wait for a status; an ERROR that is not asked for ends the wait."""
 
         def look() -> bool:
             now = self.status(noun, name)
-            if now == "ERROR" != status or (now == "error" != status):
+            if now.upper() == "ERROR" != status.upper():
                 raise RuntimeError(f"{noun} {name} is in error: {self(f'{noun} show {name}')}")
             return now == status
 
-        eventually(look, seconds=seconds, what=f"{noun} {name} is {status}", every=1)
+        eventually(look, seconds=seconds, what=f"{noun} {name} is {status}")
 
     def gone(self, noun: str, name: str, seconds: float = 120) -> None:
         """Wait until the resource is not there any more."""
-        eventually(lambda: bool(not self._there(noun, name)), seconds=seconds, what=f"{noun} {name} is gone", every=1)
+        eventually(lambda: self.find(noun, name) is None, seconds=seconds, what=f"{noun} {name} is gone")
 
-    def _there(self, noun: str, name: str) -> bool:
+    def console(self, server: str) -> str:
+        """What a server's console shows; nothing while it cannot be asked."""
         try:
-            self(f"{noun} show {name} -f value -c id")
-        except CommandError as error:
-            if re.search(r"No \w+.* (found|exists)|could not be found|404|not found", str(error), re.IGNORECASE):
-                return False
-            raise
-        return True
+            found = self._sdk.compute.find_server(server)
+            return str((self._sdk.compute.get_server_console_output(found.id) or {}).get("output", "")) if found else ""
+        except (SDKException, ClientException):
+            return ""
 
     def console_until(self, server: str, pattern: str, seconds: float = 120) -> str:
         """The first match of `pattern` on the server's console."""
 
         def look() -> str | None:
-            found = re.search(pattern, self(f"console log show {server}", check=False))
+            found = re.search(pattern, self.console(server))
             return found.group(0) if found else None
 
         return str(eventually(look, seconds=seconds, what=f"{pattern!r} on the console of {server}", every=1))
+
+    def ready(self, server: str, times: int = 1, seconds: float = 240) -> None:
+        """Wait until the guest has said so many times that it is up."""
+        eventually(
+            lambda: len(re.findall("guest: READY", self.console(server))) >= times,
+            seconds=seconds,
+            what=f"{server} says READY {times} times",
+            every=1,
+        )
 
 
 class Guest:

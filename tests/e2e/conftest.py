@@ -15,6 +15,8 @@ def pytest_collection_modifyitems(items):
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.timeout(900))
+            for theirs in ("DeprecationWarning", "PendingDeprecationWarning", "UserWarning"):  # the clients'
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::{theirs}"))
 
 
 @pytest.fixture(scope="session", autouse=True)

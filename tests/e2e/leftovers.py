@@ -20,9 +20,10 @@ TABLES = {
         "mapping", "federation_protocol", "service_provider", "federated_user", "domain_config", "domain_secret",
     ),
 }  # fmt: skip
-KEY = """
-SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-WHERE i.indisprimary AND i.indrelid = '{schema}."{table}"'::regclass
+KEYS = """
+SELECT n.nspname, c.relname, string_agg(quote_ident(a.attname) || '::text', ',' ORDER BY a.attname)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indisprimary GROUP BY 1, 2
 """
 
 
@@ -74,15 +75,11 @@ def rbd() -> set[str]:
 
 
 def rows() -> set[str]:
-    """Rows of resources, allocations and jobs."""
-    found = set()
-    for schema, tables in TABLES.items():
-        for table in tables:
-            if sql(f"SELECT to_regclass('{schema}.{table}') IS NOT NULL")[0][0] == "t":
-                columns = [row[0] for row in sql(KEY.format(schema=schema, table=table))]
-                key = ", ".join(f'"{column}"' for column in columns)
-                found |= {f"{schema}.{table} {' '.join(row)}" for row in sql(f'SELECT {key} FROM {schema}."{table}"')}
-    return found
+    """Rows of resources, allocations and jobs: of each its table and key."""
+    keys = {(schema, table): key for schema, table, key in sql(KEYS)}
+    watched = [(schema, table) for schema, tables in TABLES.items() for table in tables]
+    parts = (f"SELECT '{schema}.{table}', concat_ws(' ', {keys[schema, table]}) FROM {schema}.\"{table}\"" for schema, table in watched)
+    return {" ".join(row) for row in sql(" UNION ALL ".join(parts))}
 
 
 ENGINES = {"libvirt": libvirt, "taps": taps, "ovs": ovs_ports, "ovn": ovn, "rbd": rbd, "sql": rows}

@@ -39,12 +39,7 @@ def boot(demo: Cli, name: str, *more: str) -> str:
 
 def ready(demo: Cli, server: str, times: int = 1) -> None:
     demo.until("server", server, "ACTIVE", seconds=240)
-    eventually(
-        lambda: len(re.findall("guest: READY", demo(f"console log show {server}", check=False))) >= times,
-        seconds=240,
-        what="READY",
-        every=2,
-    )
+    demo.ready(server, times)
 
 
 def kill(name: str) -> None:

@@ -265,7 +265,7 @@ def test_power(demo: Cli, clean, how: str) -> None:
         demo(f"server start {server}")
     else:
         demo(f"server reboot --{how.removeprefix('reboot-')} {server}")
-    eventually(lambda: len(re.findall("guest: READY", demo(f"console log show {server}"))) >= 2, seconds=120, what="READY again", every=1)
+    demo.ready(server, times=2)
     demo.until("server", server, "ACTIVE")
     demo(f"server delete --wait {server}")
 

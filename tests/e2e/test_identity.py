@@ -20,7 +20,7 @@ from keystoneauth1.identity import v3
 from keystoneclient.contrib.ec2.utils import Ec2Signer
 from keystonemiddleware.auth_token import AuthProtocol
 
-from tests.e2e.cloud import BIN, ROOT, eventually, run
+from tests.e2e.cloud import BIN, ROOT, connect, eventually, run
 from tests.e2e.leftovers import rows
 from tests.support import idp
 
@@ -29,8 +29,6 @@ SECRET = "e2e-secret"
 SERVERS = "/v2.1/servers/detail"
 RULES = [{"service": "compute", "method": "GET", "path": SERVERS}]
 DEVICE = b"12345678901234567890"
-# Of libraries below the clients.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::UserWarning")
 FEDERATION = "/OS-FEDERATION/identity_providers/e2e"
 
 MADE = f"""
@@ -82,8 +80,7 @@ def as_ann(**more: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def root() -> Iterator[openstack.connection.Connection]:
     """The SDK as the cloud's admin."""
-    config = openstack.config.OpenStackConfig(config_files=[str(ROOT / "devstack/clouds.yaml")])
-    cloud = openstack.connection.Connection(config=config.get_one(cloud="devstack-admin"))
+    cloud = connect("devstack-admin")
     yield cloud
     cloud.close()
 
