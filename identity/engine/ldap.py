@@ -5,19 +5,22 @@ libldap itself knows threads; a connection is one thread's. Nothing here is kept
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 import ldap
 from ldap.controls import SimplePagedResultsControl
 
 from common.clock import Deadline
-from identity.engine.ldap_types import DirectoryAway, Entry, Scope, Settings
+from identity.engine.ldap_types import GUID, DirectoryAway, Entry, Scope, Settings
 
 SECONDS, WHOLE = 5.0, 60.0
 PAGE = 500
+RANGED = re.compile(r"([^;]+);range=(\d+)-(\d+|\*)")
 SCOPES = {"base": ldap.SCOPE_BASE, "one": ldap.SCOPE_ONELEVEL, "sub": ldap.SCOPE_SUBTREE}
 CERTIFICATES = {"demand": ldap.OPT_X_TLS_DEMAND, "allow": ldap.OPT_X_TLS_ALLOW, "never": ldap.OPT_X_TLS_NEVER}
 ALIASES = {"never": ldap.DEREF_NEVER, "searching": ldap.DEREF_SEARCHING, "finding": ldap.DEREF_FINDING, "always": ldap.DEREF_ALWAYS}
@@ -52,7 +55,8 @@ class Server:
     def _bound(self, dn: str, password: str) -> Any:
         """A connection bound as `dn`, to the first of the servers that answers. Raises DirectoryAway; of REFUSALS the first, as it came."""
         told: list[str] = []
-        for url in re.split(r"[\s,]+", self._settings.url.strip()):
+        urls = re.split(r"[\s,]+", self._settings.url.strip())
+        for url in random.sample(urls, len(urls)) if self._settings.randomize_urls else urls:
             opened = None
             try:
                 opened = self._open(url)
@@ -100,7 +104,7 @@ class Server:
             while not self._deadline.passed:
                 found += self._page(page, base, scope, filter, attributes)
                 if not page.cookie:
-                    return found
+                    return [self._whole(entry) for entry in found]
         except ldap.NO_SUCH_OBJECT:
             if scope == "base":
                 return []
@@ -115,6 +119,28 @@ class Server:
         _, entries, _, controls = self._ldap.result3(message, timeout=SECONDS)
         page.cookie = next((each.cookie for each in controls if each.controlType == page.controlType), b"")
         return [_entry(dn, values) for dn, values in entries if dn is not None]  # None: a referral
+
+    def _whole(self, entry: Entry) -> Entry:
+        """The entry with all values of each attribute: Active Directory gives 1,500 at once, and says which (MS-ADTS 3.1.1.3.1.3.3)."""
+        parts = [found for name in entry.attributes if (found := RANGED.fullmatch(name))]
+        values = {name: each for name, each in entry.attributes.items() if not RANGED.fullmatch(name)}
+        for part in parts:
+            values[part[1]] = (*entry.attributes[part[0]], *self._rest(entry.dn, part[1], part[3]))
+        return Entry(entry.dn, values) if parts else entry
+
+    def _rest(self, dn: str, name: str, last: str) -> Iterator[bytes]:
+        """The values of an attribute after the one that has the number `last`; `*` is the end."""
+        while last != "*":
+            if self._deadline.passed:
+                raise DirectoryAway(f"{self._settings.url}: to read {name} of {dn} takes longer than {WHOLE:.0f} s")
+            wanted = f"{name};range={int(last) + 1}-*"
+            found = self._ldap.search_ext_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", [wanted], timeout=SECONDS)
+            answers = [(part, values) for key, values in found[0][1].items() if (part := RANGED.fullmatch(key.lower()))] if found else []
+            if not answers:
+                raise DirectoryAway(f"{self._settings.url}: {name} of {dn} breaks off after {last}")
+            part, values = max(answers, key=lambda answer: len(answer[1]))  # an empty one may only repeat what was asked for
+            yield from values
+            last = part[3]
 
     def accepts(self, dn: str, password: str) -> bool:
         """See `Connection.accepts`."""
@@ -139,7 +165,12 @@ def _close(connection: Any) -> None:
 
 
 def _entry(dn: str, values: dict[str, list[bytes]]) -> Entry:
-    return Entry(dn, {name.lower(): tuple(each) for name, each in values.items()})
+    return Entry(dn, {name.lower(): tuple(map(_guid, each)) if name.lower() == GUID else tuple(each) for name, each in values.items()})
+
+
+def _guid(value: bytes) -> bytes:
+    """A GUID as text."""
+    return str(UUID(bytes_le=value)).encode() if len(value) == 16 else value
 
 
 def _why(error: Exception) -> str:

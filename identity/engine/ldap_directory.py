@@ -16,6 +16,8 @@ LOG = logging.getLogger(__name__)
 LONGEST = 255
 # Twins of so many entries are asked for at once, in so many portions at the most; of more they are looked for among all. So many are named in the log.
 MANY, PORTIONS, TOLD = 50, 10, 20
+# The rule by which Active Directory follows members of members (LDAP_MATCHING_RULE_IN_CHAIN, MS-ADTS 3.1.1.3.4.4.3).
+IN_CHAIN = "1.2.840.113556.1.4.1941"
 TRUE = ("true", "1", "yes", "on", "t", "y")
 # What an additional attribute must not shadow.
 OWN = frozenset({
@@ -101,14 +103,29 @@ class Directory:
 
     def groups_of(self, user: UserEntry) -> list[GroupEntry]:
         """The groups that name the user as a member, without their members; the doubtful among them."""
-        member = user.external_id if self._settings.group_members_are_ids else user.dn
-        return self._compared_groups(self._groups(matching(self._settings.group_member_attribute, member), members=False))
+        s = self._settings
+        attribute = f"{s.group_member_attribute}:{IN_CHAIN}:" if self._nested else s.group_member_attribute
+        narrower = matching(attribute, user.external_id if s.group_members_are_ids else user.dn)
+        return self._compared_groups(self._groups(narrower, members=False))
 
     def members(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
         """Who of `users` is in which of `groups`; nothing of those whose id is doubtful."""
+        if self._nested:
+            return self._members_in_chain(groups, users)
         ids = self._settings.group_members_are_ids
         known: dict[object, UserEntry] = {user.external_id if ids else names_of(user.dn): user for user in _with_an_id(users)}
         pairs = ((known.get(member if ids else names_of(member)), group) for group in _with_an_id(groups) for member in group.members)
+        return list(dict.fromkeys((user, group) for user, group in pairs if user is not None))
+
+    @property
+    def _nested(self) -> bool:
+        return self._settings.group_ad_nesting and not self._settings.group_members_are_ids
+
+    def _members_in_chain(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
+        """The same where groups have groups: the directory follows them, also through those that the settings leave out."""
+        known = {names_of(user.dn): user for user in _with_an_id(users)}
+        found = ((self._users(matching(f"memberOf:{IN_CHAIN}:", group.dn)), group) for group in _with_an_id(groups))
+        pairs = ((known.get(names_of(member.dn)), group) for members, group in found for member in members)
         return list(dict.fromkeys((user, group) for user, group in pairs if user is not None))
 
     def _compared_users(self, found: Sequence[UserEntry], *, whole: bool = False) -> list[UserEntry]:
@@ -149,7 +166,7 @@ class Directory:
         s = self._settings
         kind = f"(objectClass={escape(s.group_objectclass)})"
         attributes = [s.group_id_attribute, s.group_name_attribute, s.group_desc_attribute]
-        attributes += [s.group_member_attribute] if members else []
+        attributes += [s.group_member_attribute] if members and not self._nested else []
         filter = both(kind, s.group_filter, f"({s.group_name_attribute}=*)", narrower)
         found = self._connection.search(s.group_base, s.scope, filter, attributes)
         return [group for entry in found if (group := self._read(entry, self._group)) is not None]

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from uuid import UUID
 
 Scope = Literal["base", "one", "sub"]
+# The one attribute of Active Directory that people take ids from and that is no text: 16 bytes, the first three groups little-endian (MS-DTYP 2.3.4.2).
+GUID = "objectguid"
 
 
 class DirectoryAway(Exception):
@@ -34,6 +37,7 @@ class Settings:
     alias_dereferencing: str = "default"
     chase_referrals: bool | None = None
     connection_timeout: int = -1
+    randomize_urls: bool = False
     use_tls: bool = False
     tls_cacertfile: str | None = None
     tls_cacertdir: str | None = None
@@ -62,6 +66,7 @@ class Settings:
     group_desc_attribute: str = "description"
     group_member_attribute: str = "member"
     group_members_are_ids: bool = False
+    group_ad_nesting: bool = False
     group_additional_attribute_mapping: tuple[str, ...] = ()
 
     @property
@@ -130,10 +135,21 @@ def escape(value: str) -> str:
 
 
 def matching(attribute: str, value: str, how: str = "") -> str:
-    """The filter for an attribute that is `value`, or (how) contains it, starts or ends with it. Case is the directory's business."""
-    text = escape(value)
+    """The filter for an attribute that is `value`, or (how) contains it, starts or ends with it. Case is the directory's business.
+
+    A GUID is meant by its text, `6f1c…-…`.
+    """
+    text = _octets(value) if attribute.lower() == GUID else escape(value)
     patterns = {"": text, "contains": f"*{text}*", "startswith": f"{text}*", "endswith": f"*{text}"}
     return f"({attribute}={patterns[how]})"
+
+
+def _octets(value: str) -> str:
+    """A GUID's bytes as they stand in a filter; of what is none, the text: it is nobody's."""
+    try:
+        return "".join(f"\\{byte:02x}" for byte in UUID(value).bytes_le)
+    except ValueError:
+        return escape(value)
 
 
 def both(*filters: str | None) -> str:

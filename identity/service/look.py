@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import select
@@ -23,6 +24,8 @@ from identity.service.pool import Source
 from identity.service.rows import own_domain
 
 T = TypeVar("T", UserEntry, GroupEntry)
+# So many groups are asked about over one connection, which has its bounds: where they are nested each is a search.
+PORTION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +130,12 @@ def sync(db: Database, domain_id: str) -> Synced:
 
     A directory that shows no user at all is not believed: its reader has lost its rights, or the tree its place.
     """
-
-    def look(directory: Directory) -> tuple[list[UserEntry], list[GroupEntry], list[tuple[UserEntry, GroupEntry]]]:
-        people, teams = directory.users(), directory.groups()
-        return people, teams, directory.members(teams, people)
-
-    people, teams, pairs = ask(db, ("", ""), domain_id, look)
+    people, teams = ask(db, ("", ""), domain_id, lambda directory: (directory.users(), directory.groups()))
     if not people:
         raise ServiceUnavailable(
             f"The directory of domain {domain_id} shows no user; nothing was changed. Look at ldap.user_tree_dn and user_filter."
         )
+    pairs = _members(db, domain_id, teams, people)
     users = [user_of(domain_id, entry) for entry in people if entry.doubt != "id"]
     groups = [group_of(domain_id, entry) for entry in teams if entry.doubt != "id"]
     members = [(_id(domain_id, "user", user), _id(domain_id, "group", group)) for user, group in pairs]
@@ -150,6 +149,13 @@ def sync(db: Database, domain_id: str) -> Synced:
 
     sure_users, sure_groups = sum(not each.doubt for each in people), sum(not each.doubt for each in teams)
     return Synced(sure_users, sure_groups, len(members), db.run(write))
+
+
+def _members(db: Database, domain_id: str, teams: list[GroupEntry], people: list[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
+    """Who of these people is in which of these groups. Raises ServiceUnavailable."""
+    portions = (teams[start : start + PORTION] for start in range(0, len(teams), PORTION))
+    asks = (ask(db, ("", ""), domain_id, partial(Directory.members, groups=portion, users=people)) for portion in portions)
+    return [pair for found in asks for pair in found]
 
 
 def _id(domain_id: str, kind: str, entry: UserEntry | GroupEntry) -> str:
