@@ -10,6 +10,7 @@ from network.api import SERVICE
 from tests.support.api import OTHER_PROJECT, PROJECT, Client, Tokens, client
 
 CIDR, POOL = "10.0.0.0/24", {"start": "10.0.0.101", "end": "10.0.0.199"}
+PUBLIC, PUBLIC_POOL = "203.0.113.0/24", {"start": "203.0.113.101", "end": "203.0.113.199"}
 
 
 @dataclass
@@ -25,9 +26,9 @@ class World:
         return (by or self.api).post("/v2.0/networks", {"network": {"name": name, **more}}, ok=201)["network"]
 
     def subnet(self, network_id: str, cidr: str = CIDR, by: Client | None = None, **more: Any) -> Any:
-        """Given CIDR, its pool leaves the addresses that tests ask for by name to them."""
-        if cidr == CIDR:
-            more = {"allocation_pools": [POOL], **more}
+        """Given CIDR or PUBLIC, its pool leaves the addresses that tests ask for by name to them."""
+        if cidr in (CIDR, PUBLIC):
+            more = {"allocation_pools": [POOL if cidr == CIDR else PUBLIC_POOL], **more}
         body = {"subnet": {"network_id": network_id, "ip_version": 4, "cidr": cidr, **more}}
         return (by or self.api).post("/v2.0/subnets", body, ok=201)["subnet"]
 
@@ -35,10 +36,10 @@ class World:
         made = (by or self.api).post("/v2.0/ports", {"port": {"network_id": network_id, **more}}, ok=ok)
         return made["port"] if ok == 201 else made["NeutronError"]
 
-    def external(self, cidr: str = "203.0.113.0/24") -> Any:
+    def external(self) -> Any:
         more = {"router:external": True, "provider:network_type": "flat", "provider:physical_network": "ext"}
         net = self.network("public", self.admin, **more)
-        self.subnet(net["id"], cidr, self.admin, enable_dhcp=False)
+        self.subnet(net["id"], PUBLIC, self.admin, enable_dhcp=False)
         return net
 
     def router(self, **more: Any) -> Any:

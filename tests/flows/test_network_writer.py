@@ -377,12 +377,12 @@ def test_the_process_serves_until_told_to_end(w, db, store):
     ended: list[int] = []
     thread = threading.Thread(target=lambda: ended.append(serve(db, engine, stop, poll_seconds=0.05)))
     thread.start()
-    for _ in range(200):
+    for _ in range(1000):
         if not unsettled(db):
             break
         threading.Event().wait(0.05)
     stop.set()
-    thread.join(10)
+    thread.join(50)
     assert ended == [0]
     assert unsettled(db) == []
     assert rows(db, Lease)[0].lease_until is None
