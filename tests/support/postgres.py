@@ -52,7 +52,7 @@ class Postgres:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(self._user(command), stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
         engine = create_engine(self.url("postgres", "postgres"))
-        for _ in range(300):
+        for _ in range(1200):
             with contextlib.suppress(Exception), engine.connect():
                 break
             time.sleep(0.05)

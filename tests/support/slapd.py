@@ -96,10 +96,19 @@ class Slapd:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.process = folder, None
-        self.port, self.tls_port = _free_port(), _free_port()
+        self.port = self.tls_port = 0
 
     def start(self, entries: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-        """Load the entries, start, and wait for it."""
+        """Load the entries, start, and wait for it. A free port may be taken by another process before it is ours: then by others."""
+        conf = self._prepare(entries)
+        for _ in range(3):
+            self.port, self.tls_port = _free_ports()
+            if self._listens(conf):
+                return
+        raise RuntimeError((self.folder / "log").read_text()[-2000:])
+
+    def _prepare(self, entries: Mapping[str, Mapping[str, Sequence[str]]]) -> Path:
+        """Its configuration, and its database with the entries."""
         (self.folder / "data").mkdir()
         write_certificates(self.folder)
         (self.folder / "wolke.schema").write_text(SCHEMA)
@@ -108,18 +117,23 @@ class Slapd:
         (self.folder / "people.ldif").write_text(ldif(entries))
         load = ["/usr/sbin/slapadd", "-q", "-f", str(conf), "-l", str(self.folder / "people.ldif")]
         subprocess.run(load, check=True, stdout=subprocess.DEVNULL)
+        return conf
+
+    def _listens(self, conf: Path) -> bool:
+        """Start it; whether it did not end."""
         urls = f"ldap://127.0.0.1:{self.port}/ ldaps://127.0.0.1:{self.tls_port}/"
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "/usr/sbin/slapd", "-d", "0", "-f", str(conf), "-h", urls], stdout=log, stderr=log
             )
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.tls_port), 1):
-                return
+        for _ in range(1000):
             if self.process.poll() is not None:
-                break
+                return False
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.tls_port), 1):
+                return True
             time.sleep(0.05)
-        raise RuntimeError((self.folder / "log").read_text()[-2000:])
+        self.stop()
+        return False
 
     def stop(self) -> None:
         """Stop it, and wait."""
@@ -153,10 +167,9 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -196,7 +196,7 @@ def served() -> Iterator[tuple[Pool, tuple[str, int]]]:
 
 
 def get(address: tuple[str, int], path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(*address, timeout=5)
+    connection = http.client.HTTPConnection(*address, timeout=30)
     try:
         connection.request(method, path, headers=headers)
         reply = connection.getresponse()
@@ -217,7 +217,7 @@ def test_a_guest_that_holds_connections_gets_no_more_and_is_cut(
     served: tuple[Pool, tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, address = served
-    idle = [socket.create_connection(address, timeout=5) for _ in range(metadata_server.PER_GUEST)]
+    idle = [socket.create_connection(address, timeout=30) for _ in range(metadata_server.PER_GUEST)]
     while len(pool._open) < len(idle):
         time.sleep(0.01)
     with pytest.raises((http.client.HTTPException, OSError)):
@@ -243,7 +243,7 @@ def test_guests_that_hold_all_they_may_keep_no_other_waiting() -> None:
             pool.take(NETWORK, f"10.0.1.{number}", server_side)
     assert sum(pool._of.values()) < metadata_server.WORKERS - 1
     client, server_side = socket.socketpair()
-    client.settimeout(5)
+    client.settimeout(30)
     client.sendall(b"GET /latest/meta-data/local-ipv4 HTTP/1.0\r\n\r\n")
     pool.take(NETWORK, "10.0.0.11", server_side)
     assert client.recv(100).startswith(b"HTTP/1.0 200")
@@ -259,7 +259,7 @@ def test_a_connection_that_waits_for_a_thread_is_not_slow(monkeypatch: pytest.Mo
     while not pool._open:
         time.sleep(0.01)
     client, second = socket.socketpair()
-    client.settimeout(5)
+    client.settimeout(30)
     client.sendall(b"GET /latest/meta-data/local-ipv4 HTTP/1.0\r\n\r\n")
     pool.take(NETWORK, "10.0.0.11", second)
     with monkeypatch.context() as now:

@@ -187,7 +187,7 @@ def test_where_the_disk_takes_nothing_stamps_still_rise(tmp_path: Path) -> None:
 def hold(path: str, ready: Any, done: Any) -> None:
     StateDir(path).lock()
     ready.set()
-    done.wait(10)
+    done.wait(100)
 
 
 def test_a_host_has_one_agent_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_host_has_one_agent_and_a_dead_one_holds_nothing(tmp_path: Path) -> No
     ready, done = context.Event(), context.Event()
     other = context.Process(target=hold, args=(str(tmp_path), ready, done))
     other.start()
-    assert ready.wait(20)
+    assert ready.wait(100)
     with pytest.raises(AlreadyRunning):
         StateDir(str(tmp_path)).lock()
     other.kill()
@@ -204,7 +204,9 @@ def test_a_host_has_one_agent_and_a_dead_one_holds_nothing(tmp_path: Path) -> No
 
 
 def wolke_agent(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "compute.agent.main", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "compute.agent.main", *arguments], capture_output=True, text=True, check=False, timeout=100
+    )
 
 
 def test_the_command_prints_who_it_is_and_ends_in_one_sentence_when_it_may_not_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.support import postgres
 
 MIB = 1 << 20
-# One process makes a folder as a run does, starts what stands for its server, says which pid it has, and is killed.
+# One process makes a folder as a run does, starts what stands for its server, says which pid it has once it would go with it, and is killed.
 KILLED = """
 import subprocess, sys, time
 from pathlib import Path
@@ -24,6 +24,8 @@ with postgres.held_folder() as folder:
     (folder / "data").mkdir()
     server = subprocess.Popen(postgres.Postgres(folder)._user(["sleep", "60"]), start_new_session=True)
     (folder / "data" / "postmaster.pid").write_text(f"{server.pid}\\n{folder}\\n")
+    while Path(f"/proc/{server.pid}/comm").read_text() != "sleep\\n":
+        time.sleep(0.01)
     print(server.pid, flush=True)
     time.sleep(60)
 """
@@ -107,7 +109,7 @@ def test_a_run_holds_its_folder_until_it_is_killed_and_takes_its_server_along(tm
     finally:
         run.send_signal(signal.SIGKILL)
         run.communicate()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 50
     while Path(f"/proc/{server}").exists() and time.monotonic() < end:
         time.sleep(0.02)
     assert not Path(f"/proc/{server}").exists()

@@ -25,6 +25,7 @@ def test_threads_do_not_try_in_turn(monkeypatch: pytest.MonkeyPatch, error: Exce
             raise error
 
     monkeypatch.setattr(rados, "Rados", Away)
+    monkeypatch.setattr(rbd, "REFUSED_SECONDS", 3600.0)
     ceph = Ceph("/nowhere", "nobody", timeout=20)
 
     def ask(_: int) -> type[Exception] | None:
