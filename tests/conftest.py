@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from common.config import CONF
 from common.db import Database
 from tests.support.api import Tokens
 from tests.support.postgres import Postgres, running
+
+# Each run tries the same examples, however slow the machine is; `--hypothesis-profile=search` tries others.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("search", hypothesis.settings.get_profile("same"), derandomize=False, database=None)
+hypothesis.settings.load_profile("same")
 
 
 @pytest.fixture(scope="session", autouse=True)
