@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,13 @@ from tests.support.ceph import running
 from tests.support.engines import Hypervisor, hypervisor
 
 POOLS = ("vms", "volumes", "images")
+SECONDS = 900  # the first test to ask for a Ceph or for a hypervisor starts it, beside another run and on a busy machine
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 @pytest.fixture(scope="session")

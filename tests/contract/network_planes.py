@@ -69,7 +69,7 @@ class OvsdbPlane:
                 "--no-chdir",
             ]
         )
-        subprocess.run(["ovsdb-client", "--timeout=10", "wait", self.remote, "OVN_Northbound", "connected"], check=True)
+        subprocess.run(["ovsdb-client", "--timeout=60", "wait", self.remote, "OVN_Northbound", "connected"], check=True)
 
     def kill(self) -> None:
         """SIGKILL to the server; its file stays."""
@@ -77,7 +77,7 @@ class OvsdbPlane:
         self._server.wait(10)
 
     def engine(self) -> Northbound:
-        self._engines.append(OvnNorthbound(self.remote, timeout=10))
+        self._engines.append(OvnNorthbound(self.remote, timeout=30))
         return self._engines[-1]
 
     def transact(self, *operations: dict[str, object]) -> None:
@@ -99,5 +99,5 @@ class OvsdbPlane:
         for engine in self._engines:
             engine.close()
         self._server.terminate()
-        self._server.wait(10)
+        self._server.wait(60)
         shutil.rmtree(self.dir)

@@ -10,7 +10,7 @@ from tests.support.engines import ROOT, STATE, Hypervisor
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("file", ["test_agent_switch.py", "agent_inside_host.py"])
 def test_inside_a_host(host: Hypervisor, file: str) -> None:
     settings = [

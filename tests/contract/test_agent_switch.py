@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,13 @@ import pytest
 from compute.agent.document import Network, Nic, parse
 from compute.agent.memory import MemoryNamespaces, MemorySwitch
 from compute.agent.ports import Namespaces, Switch
-from tests.unit.agent_world import network, nic, raw_document, server, wait_for
+from tests.unit import agent_world
+from tests.unit.agent_world import network, nic, raw_document, server
+
+
+def wait_for(holds: Callable[[], object]) -> None:
+    """OVN has its part in most of it: far longer than that takes on a machine of one's own."""
+    agent_world.wait_for(holds, 120)
 
 
 class Bench(Protocol):

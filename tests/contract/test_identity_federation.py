@@ -127,7 +127,7 @@ def environment(served, **more):
 
 def cli(commands, env):
     command = Path(sys.executable).with_name("openstack")
-    done = subprocess.run([command], input=commands, text=True, capture_output=True, env=env, timeout=110, check=False)
+    done = subprocess.run([command], input=commands, text=True, capture_output=True, env=env, timeout=600, check=False)
     wrong = [line for line in (done.stdout + done.stderr).splitlines() if "HTTP" in line or "rror" in line or "No " in line]
     assert not wrong, done.stdout + done.stderr
     return done.stdout

@@ -320,7 +320,7 @@ def test_a_silent_server_lets_nobody_wait_long(server, monkeypatch):
             started = time.monotonic()
             with pytest.raises(DirectoryAway), real.connect(server.settings(url=url)):
                 pass
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 4.5  # less than one wait of the usual SECONDS
 
 
 def test_the_first_server_that_answers_is_asked(server):

@@ -52,7 +52,7 @@ exec sleep 600
 """
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = Deadline(seconds)
     while not condition():
         assert not deadline.passed, "the condition did not come about"
@@ -62,7 +62,7 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -86,7 +86,6 @@ def image_id(db: Database, ceph: Ceph, tmp_path: Path) -> str:
     return name
 
 
-@pytest.mark.timeout(180)
 def test_a_killed_worker_takes_its_conversion_along(db: Database, ceph: Ceph, image_id: str, tmp_path: Path) -> None:
     told, stub = tmp_path / "pid", tmp_path / "bin"
     stub.mkdir()
@@ -104,7 +103,7 @@ def test_a_killed_worker_takes_its_conversion_along(db: Database, ceph: Ceph, im
     finally:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-    until(lambda: not alive(child), seconds=5)
+    until(lambda: not alive(child), seconds=30)
     kernel = Kernel(db, [image_data.FLOW], Engines((BlockStore, ceph), (Converter, Converter(store))))
 
     def turn() -> bool:
@@ -113,7 +112,7 @@ def test_a_killed_worker_takes_its_conversion_along(db: Database, ceph: Ceph, im
         return db.run(lambda tx: tx.execute(select(Job.id)).first()) is None
 
     # Ceph takes the dead worker's watch for a live one for 30 s.
-    until(turn, seconds=120)
+    until(turn, seconds=300)
     assert db.run(lambda tx: tx.execute(select(Image)).scalar_one()).settled
     assert store.names_of(image_id) == [image_id, twin_name(image_id)]
     expected = (tmp_path / "raw").read_bytes()

@@ -59,7 +59,7 @@ def cli(url: str, token: str, *words: str, form: str | None = "json") -> Any:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     done = subprocess.run(
         [*command, *words, *(["-f", form] if form else [])],
-        capture_output=True, text=True, env={**environment, "PYTHONWARNINGS": "ignore"}, check=False, timeout=60,
+        capture_output=True, text=True, env={**environment, "PYTHONWARNINGS": "ignore"}, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout) if form else done.stdout

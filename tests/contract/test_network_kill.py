@@ -20,7 +20,7 @@ from network.writer.writer import Writer
 from tests.api.network_world import world
 from tests.contract.network_planes import OvsdbPlane
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 MODELS = (Network, Subnet, Port, Router, FloatingIp, SecurityGroup, SecurityGroupRule)
 KILLS = int(os.environ.get("WOLKE_KILLS", "6"))
 
@@ -47,7 +47,7 @@ class Process:
     def end(self, how: signal.Signals) -> int:
         assert self._child is not None
         self._child.send_signal(how)
-        return self._child.wait(30)
+        return self._child.wait(120)
 
     @property
     def log(self) -> str:
@@ -71,7 +71,7 @@ def settled(db) -> bool:
         )
 
 
-def wait(check, seconds: float = 60) -> None:
+def wait(check, seconds: float = 180) -> None:
     limit = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < limit, f"not within {seconds} s"
@@ -124,6 +124,8 @@ def test_killed_again_and_again(db, postgres, tmp_path, request):
         for n in range(KILLS):
             process.start()
             kept.append(story(w, n, ext))
+            if n % 2:  # every other life is killed while it writes, the rest at whatever they have come to
+                wait(lambda: process.writes)
             time.sleep(dice.uniform(0.5, 4.0))
             if len(kept) > 2:
                 undo(w, kept.pop(dice.randrange(len(kept))))

@@ -21,6 +21,7 @@ import image.engine
 from common.api.app import build
 from common.api.server import Server
 from common.auth import Authenticator
+from common.clock import Deadline
 from common.config import CONF
 from common.db import Database
 from common.jobs import Engines, Kernel
@@ -103,7 +104,7 @@ def cli(cloud: Path) -> Callable[..., Any]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         environment |= {"OS_CLIENT_CONFIG_FILE": str(cloud), "OS_CLOUD": "test", "PYTHONWARNINGS": "ignore"}
         command = [str(Path(sys.executable).with_name("openstack")), *words, *(["-f", form] if form else [])]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=90)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
         assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
         return json.loads(done.stdout) if form else done.stdout
 
@@ -111,12 +112,10 @@ def cli(cloud: Path) -> Callable[..., Any]:
 
 
 def until(read: Callable[[], str], *wanted: str) -> None:
-    for _ in range(300):
-        seen = read()
-        if seen in wanted:
-            return
+    deadline = Deadline(180)
+    while (seen := read()) not in wanted:
+        assert not deadline.passed, f"still {seen}, not {wanted}"
         threading.Event().wait(0.1)
-    raise AssertionError(f"still {seen}, not {wanted}")
 
 
 @pytest.fixture
@@ -148,7 +147,7 @@ def read_back(ceph: Ceph, pool: str, name: str, length: int) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_command_line(cli: Callable[..., Any], qcow2: Path, ceph: Ceph, tmp_path: Path) -> None:
     before = everything(ceph)
     made = cli("image", "create", "--disk-format", "qcow2", "--container-format", "bare", "--file", str(qcow2), "--property", "os=x", "img")
@@ -201,19 +200,19 @@ def test_the_sdk(cloud: Path, qcow2: Path, ceph: Ceph, monkeypatch: pytest.Monke
     until(lambda: str(ceph.info("images", twin_name(made.id)) is not None), "True")
     block = connection.block_storage
     volume = block.create_volume(size=1, image_id=made.id, name="v", metadata={"a": "b"})
-    block.wait_for_status(volume, "available", interval=1, wait=60)
+    block.wait_for_status(volume, "available", interval=1, wait=300)
     snapshot = block.create_snapshot(volume_id=volume.id, name="s")
-    block.wait_for_status(snapshot, "available", interval=1, wait=60)
+    block.wait_for_status(snapshot, "available", interval=1, wait=300)
     assert block.find_volume("v").id == volume.id
     assert [found.name for found in block.volumes(details=True)] == ["v"]
     assert [kind.name for kind in block.types()] == ["__DEFAULT__"]
     block.set_volume_metadata(volume, c="d")
     block.extend_volume(volume, 2)
-    block.wait_for_status(volume, "available", interval=1, wait=60)
+    block.wait_for_status(volume, "available", interval=1, wait=300)
     block.delete_snapshot(snapshot)
-    block.wait_for_delete(snapshot, interval=1, wait=60)
+    block.wait_for_delete(snapshot, interval=1, wait=300)
     block.delete_volume(volume)
-    block.wait_for_delete(volume, interval=1, wait=60)
+    block.wait_for_delete(volume, interval=1, wait=300)
     connection.image.delete_image(made)
     with pytest.raises(openstack.exceptions.NotFoundException):
         connection.image.get_image(made.id)
