@@ -160,7 +160,7 @@ def floating_ip(demo: Any, server: Any) -> str:
 
 
 def boot(options: argparse.Namespace) -> None:
-    timed(lambda: wait("hypervisors are up", 60, hypervisors_up(options.hosts)))
+    timed(lambda: wait("hypervisors are up", 300, hypervisors_up(options.hosts)))
     demo = openstack.connect(cloud="devstack")
     server = demo.compute.find_server(SERVER)
     if not server:
@@ -170,8 +170,8 @@ def boot(options: argparse.Namespace) -> None:
             image_id=demo.image.find_image("cirros", ignore_missing=False).id,
             networks=[{"uuid": demo.network.find_network("private", ignore_missing=False).id}],
         )
-    server = timed(lambda: wait(f"server {server.id} is ACTIVE", 60, lambda: active(demo, server)))
-    line = timed(lambda: wait(f"READY on the console of {server.id}", 90, lambda: says_ready(demo, server)))
+    server = timed(lambda: wait(f"server {server.id} is ACTIVE", 300, lambda: active(demo, server)))
+    line = timed(lambda: wait(f"READY on the console of {server.id}", 300, lambda: says_ready(demo, server)))
     address = floating_ip(demo, server)
     print(line)
     options.reach.write_text(

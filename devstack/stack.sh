@@ -50,12 +50,12 @@ chain_ceph() { try ceph ceph_cluster; try ceph-clients ceph_clients $NAMES; }
 chain_ovn() { try ovn ovn_central; }
 host_up() { host_network "$1"; host_namespaces "$1"; ovs_host "$1"; }
 chain_hosts() {
-    local host
+    local host pids=()
     try virt-type virt_type
-    for host in $NAMES; do (try "$host" host_up "$host"; try "$host-libvirtd" libvirt_host "$host") & done
-    for host in $NAMES; do wait -n; done
+    for host in $NAMES; do (try "$host" host_up "$host"; try "$host-libvirtd" libvirt_host "$host") & pids+=($!); done
+    for host in "${pids[@]}"; do wait "$host"; done
 }
-chassis_registered() { local host; for host in $NAMES; do until_ok 60 chassis_known "$host"; done; }
+chassis_registered() { local host; for host in $NAMES; do until_ok 300 chassis_known "$host"; done; }
 
 echo "Wolke in $S"
 try packages packages

@@ -11,7 +11,7 @@ stop_postgres() { [ ! -e "$S/service/postgres" ] || SVDIR=$S/service sv -w 5 for
 # Everything in our control groups, the supervisor first of all: nothing of it is wanted again.
 end_processes() {
     local pids
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         pids=$(group_pids); [ -n "$pids" ] || return 0
         # shellcheck disable=SC2086
         kill -KILL $pids 2>/dev/null || true

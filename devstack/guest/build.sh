@@ -30,7 +30,7 @@ W=$(mktemp -d "${TMPDIR:-/tmp}/build-guest.XXXXXX"); trap 'rm -rf "$W"' EXIT
 R=$W/root I=$W/initrd
 
 fetch() { # fetch PACKAGE DIR: unpack a package without installing it
-    (cd "$W" && apt-get -qq -o APT::Sandbox::User=root download "$1" >/dev/null && dpkg-deb -x "$1"_*.deb "$2")
+    (cd "$W" && apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=5 download "$1" >/dev/null && dpkg-deb -x "$1"_*.deb "$2")
 }
 put() { install -D -m"$1" "$HERE/files/$2" "$3"; }   # put MODE NAME TARGET
 

@@ -13,7 +13,7 @@ from typing import Any
 import rados
 import rbd
 
-TIMEOUTS = {"rados_mon_op_timeout": "60", "rados_osd_op_timeout": "60", "client_mount_timeout": "60"}
+TIMEOUTS = {"rados_mon_op_timeout": "240", "rados_osd_op_timeout": "240", "client_mount_timeout": "240"}
 
 
 class Cluster:
@@ -39,8 +39,8 @@ class Cluster:
                     self.mon(prefix="osd new", uuid=file.read().strip(), id=number)
 
     def ready(self, pools: list[str]) -> None:
-        """Make the pools; wait, 120 s at the most, until every OSD answers and all is healthy."""
-        end = time.monotonic() + 120
+        """Make the pools; wait, 300 s at the most, until every OSD answers and all is healthy."""
+        end = time.monotonic() + 300
         dump = self.mon(prefix="osd dump")
         if dump["require_osd_release"] != "pacific":
             self.mon(prefix="osd require-osd-release", release="pacific")

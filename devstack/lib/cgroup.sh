@@ -37,13 +37,16 @@ group_join() { # group_join NAME [inner]: this shell and what it starts; `inner`
 group_pids() {
     local tree
     for tree in $(group_trees); do
-        [ ! -d "$tree/wolke" ] || find "$tree/wolke" -name cgroup.procs -exec cat {} + 2>/dev/null
+        [ ! -d "$tree/wolke" ] || find "$tree/wolke" -name cgroup.procs -exec cat {} + 2>/dev/null || true   # a guest's group may go meanwhile
     done | sort -un
 }
+
+# A group whose last process is still on its way out is busy for a moment.
+group_tree_gone() { [ ! -d "$1" ] || find "$1" -depth -type d -exec rmdir {} +; }
 
 group_remove() {
     local tree
     for tree in $(group_trees); do
-        [ ! -d "$tree/wolke" ] || find "$tree/wolke" -depth -type d -exec rmdir {} +
+        [ ! -d "$tree/wolke" ] || until_ok 60 group_tree_gone "$tree/wolke"
     done
 }

@@ -67,7 +67,7 @@ host_virsh() { local host=$1; shift; virsh -q -c "qemu+unix:///system?socket=$S/
 
 libvirt_host() { # libvirt_host hvN
     up "$1-libvirtd"
-    until_ok 90 host_virsh "$1" version
+    until_ok 300 host_virsh "$1" version
     [ -d "$WOLKE_CACHE/libvirt-qemu" ] || { host_virsh "$1" domcapabilities --virttype "$(virt_type_kept)" >/dev/null
         cp -a "$S/hosts/$1/cache/qemu" "$WOLKE_CACHE/libvirt-qemu.$1" && mv -T "$WOLKE_CACHE/libvirt-qemu.$1" "$WOLKE_CACHE/libvirt-qemu" || rm -rf "$WOLKE_CACHE/libvirt-qemu.$1"; }
 }

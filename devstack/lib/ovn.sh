@@ -2,9 +2,9 @@
 # The userspace datapath (netdev) needs no kernel module; in production the same model runs on the kernel's.
 # shellcheck shell=bash
 OVN=$S/ovn
-nb() { ovn-nbctl --timeout=10 --db="unix:$OVN/nb.sock" "$@"; }
-sb() { ovn-sbctl --timeout=10 --db="unix:$OVN/sb.sock" "$@"; }
-host_vsctl() { local host=$1; shift; ovs-vsctl --timeout=10 --db="unix:$S/hosts/$host/run/openvswitch/db.sock" "$@"; }
+nb() { ovn-nbctl --timeout=60 --db="unix:$OVN/nb.sock" "$@"; }
+sb() { ovn-sbctl --timeout=60 --db="unix:$OVN/sb.sock" "$@"; }
+host_vsctl() { local host=$1; shift; ovs-vsctl --timeout=60 --db="unix:$S/hosts/$host/run/openvswitch/db.sock" "$@"; }
 
 ovn_services() {
     local logs="-vconsole:info -vsyslog:off -vfile:off" db
@@ -26,8 +26,8 @@ ovn_central() {
         [ -s "$OVN/$db.db" ] || { rm -f "$OVN/$db.new"; ovsdb-tool create "$OVN/$db.new" "/usr/share/ovn/ovn-$db.ovsschema"; mv "$OVN/$db.new" "$OVN/$db.db"; }
     done
     up ovn-nb ovn-sb ovn-northd
-    until_ok 20 nb show
-    until_ok 20 sb show
+    until_ok 120 nb show
+    until_ok 120 sb show
     # a gateway that fails is left after a second
     nb set NB_Global . options:bfd-min-rx=200 options:bfd-min-tx=200 options:bfd-mult=3
 }
@@ -68,10 +68,10 @@ ovs_host() { # ovs_host hvN
     mkdir -p "$d" "$S/hosts/$1/run/openvswitch" "$S/hosts/$1/run/ovn"
     [ -s "$d/conf.db" ] || { rm -f "$d/new"; ovsdb-tool create "$d/new" /usr/share/openvswitch/vswitch.ovsschema; mv "$d/new" "$d/conf.db"; }
     up "$1-ovsdb"
-    until_ok 20 host_vsctl "$1" --no-wait show
+    until_ok 120 host_vsctl "$1" --no-wait show
     ovs_configure "$1"
     up "$1-vswitchd" "$1-ovn-controller"
-    until_ok 30 in_host_net "$1" ping -c1 -W1 $CTL_IP
+    until_ok 180 in_host_net "$1" ping -c1 -W1 $CTL_IP
 }
 in_host_net() { local host=$1; shift; nsenter --net="/run/netns/wk-$host" -- "$@"; }
 

@@ -18,9 +18,19 @@ packages() {
     mkdir -p /etc/postgresql-common/createcluster.d
     [ -d /etc/postgresql ] || echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/wolke.conf
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -q update
     # shellcheck disable=SC2086
-    apt-get -q -y --no-install-recommends install $missing
+    again apt_install $missing
+}
+apt_install() { # with the lists: an update that misses one still succeeds
+    apt-get -q -o Acquire::Retries=5 update &&
+        apt-get -q -y -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@"
+}
+
+# again COMMAND…: a mirror may fail once, and a new machine's own first update may hold apt's locks.
+again() {
+    local pause
+    for pause in 5 20 60; do "$@" && return 0; sleep $pause; done
+    "$@"
 }
 
 # The stamp names what an editable install depends on: its metadata, the checkout's place, the interpreter.
@@ -32,8 +42,8 @@ venv() {
         mkdir -p "$WOLKE_CACHE/wheels"
         # libvirt-python has no wheel to fetch: one is built and kept
         ls "$WOLKE_CACHE"/wheels/libvirt_python-*.whl >/dev/null 2>&1 || "$PY" -m pip -q show libvirt-python >/dev/null 2>&1 ||
-            "$PY" -m pip -q wheel --no-deps -w "$WOLKE_CACHE/wheels" libvirt-python
-        "$PY" -m pip -q install --find-links "$WOLKE_CACHE/wheels" -e "${CHECKOUT}[test]"
+            again "$PY" -m pip -q --retries 10 --timeout 60 wheel --no-deps -w "$WOLKE_CACHE/wheels" libvirt-python
+        again "$PY" -m pip -q --retries 10 --timeout 60 install --find-links "$WOLKE_CACHE/wheels" -e "${CHECKOUT}[test]"
         venv_stamp >"$WOLKE_VENV/.wolke-stamp"
     fi
     venv_bindings

@@ -47,6 +47,6 @@ E
 postgres() {
     postgres_init
     up postgres
-    until_ok 60 sql -d postgres -c 'SELECT 1'
+    until_ok 240 sql -d postgres -c 'SELECT 1'
     postgres_roles
 }

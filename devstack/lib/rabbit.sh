@@ -56,12 +56,12 @@ heartbeat = 20
 E
     echo '[].' | put "$RABBIT/enabled_plugins"
     up epmd rabbit
-    until_ok 90 rabbit_answers
+    until_ok 300 rabbit_answers
     : >"$RABBIT/started"
 }
 
 # AMQP's own greeting: the port alone is open before the broker answers.
 rabbit_answers() {
     # shellcheck disable=SC2016
-    in_ctl timeout 2 bash -c 'exec 3<>/dev/tcp/$0/5672; printf "AMQP\0\0\11\1" >&3; head -c 1 <&3 | od -An -tx1 | grep -q 01' $CTL_IP
+    in_ctl timeout 10 bash -c 'exec 3<>/dev/tcp/$0/5672; printf "AMQP\0\0\11\1" >&3; head -c 1 <&3 | od -An -tx1 | grep -q 01' $CTL_IP
 }

@@ -21,7 +21,7 @@ up() {
     local name
     for name in "$@"; do
         rm -f "$S/sv/$name/down"
-        until_ok 20 env SVDIR="$S/service" sv up "$name"   # a supervisor that has just started takes a moment
+        until_ok 120 env SVDIR="$S/service" sv up "$name"   # a supervisor that has just started takes a moment
         [ "$S/sv/$name/.started" -nt "$S/sv/$name/run" ] || { [ ! -e "$S/sv/$name/.started" ] || SVDIR=$S/service sv -w 30 force-restart "$name"; }
         : >"$S/sv/$name/.started"
     done

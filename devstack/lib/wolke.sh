@@ -100,12 +100,12 @@ wolke_identity() {
     : >"$ETC/bootstrapped"
 }
 
-answers() { curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$1/healthcheck"; }
+answers() { curl -sf -o /dev/null --max-time 10 "http://127.0.0.1:$1/healthcheck"; }
 wolke_apis() {
     local port name
     for name in identity api worker ovn; do reads "wolke-$name" "$ETC/wolke.conf" "$ETC/wolke-$name.conf"; done
     up wolke-identity wolke-api wolke-worker wolke-ovn
-    (for port in 5000 8774 9696 8776 9292; do until_ok 60 answers $port; done) ||
+    (for port in 5000 8774 9696 8776 9292; do until_ok 300 answers $port; done) ||
         { tail -n 5 "$LOG/wolke-identity.log" "$LOG/wolke-api.log"; return 1; }
 }
 
