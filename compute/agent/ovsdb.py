@@ -145,6 +145,7 @@ class Ovsdb:
                 continue
             try:
                 work(idl)
+                self._snapshot = self._read(idl)  # who wrote reads what it wrote
             except Exception as error:
                 done.set_exception(error)
             else:
