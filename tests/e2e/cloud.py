@@ -28,7 +28,7 @@ class CommandError(AssertionError):
     """A command failed; its output is the message."""
 
 
-def run(command: list[str], *, check: bool = True, timeout: float = 180, **more: Any) -> str:
+def run(command: list[str], *, check: bool = True, timeout: float = 400, **more: Any) -> str:
     """What a command prints; CommandError when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, **more)
     if check and done.returncode:
@@ -36,11 +36,12 @@ def run(command: list[str], *, check: bool = True, timeout: float = 180, **more:
     return done.stdout
 
 
-def eventually(look: Callable[[], T], *, seconds: float = 120, what: str = "", every: float = 0.5) -> T:
-    """The first true thing that `look` returns; an AssertionError of it becomes ours when time runs out."""
+def eventually(look: Callable[[], T], *, seconds: float = 300, what: str = "", every: float = 0.5) -> T:
+    """The first true thing that `look` returns; an AssertionError of it becomes ours when a look failed that began after the time."""
     end = time.monotonic() + seconds
     while True:
         last: object = None
+        over = time.monotonic() > end
         try:
             found = look()
             if found:
@@ -48,7 +49,7 @@ def eventually(look: Callable[[], T], *, seconds: float = 120, what: str = "", e
             last = found
         except AssertionError as error:
             last = error
-        if time.monotonic() > end:
+        if over:
             raise AssertionError(f"{what or 'it'} did not come about in {seconds:.0f} s: {last}")
         time.sleep(every)
 
@@ -116,7 +117,7 @@ class Cli:
         assert found, f"there is no {noun} {name}"
         return str(found.status)
 
-    def until(self, noun: str, name: str, status: str, seconds: float = 120) -> None:
+    def until(self, noun: str, name: str, status: str, seconds: float = 300) -> None:
         """Wait for a status; an ERROR that is not asked for ends the wait."""
 
         def look() -> bool:
@@ -127,7 +128,7 @@ class Cli:
 
         eventually(look, seconds=seconds, what=f"{noun} {name} is {status}")
 
-    def gone(self, noun: str, name: str, seconds: float = 120) -> None:
+    def gone(self, noun: str, name: str, seconds: float = 300) -> None:
         """Wait until the resource is not there any more."""
         eventually(lambda: self.find(noun, name) is None, seconds=seconds, what=f"{noun} {name} is gone")
 
@@ -139,7 +140,7 @@ class Cli:
         except (SDKException, ClientException):
             return ""
 
-    def console_until(self, server: str, pattern: str, seconds: float = 120) -> str:
+    def console_until(self, server: str, pattern: str, seconds: float = 300) -> str:
         """The first match of `pattern` on the server's console."""
 
         def look() -> str | None:
@@ -148,7 +149,7 @@ class Cli:
 
         return str(eventually(look, seconds=seconds, what=f"{pattern!r} on the console of {server}", every=1))
 
-    def ready(self, server: str, times: int = 1, seconds: float = 240) -> None:
+    def ready(self, server: str, times: int = 1, seconds: float = 300) -> None:
         """Wait until the guest has said so many times that it is up."""
         eventually(
             lambda: len(re.findall("guest: READY", self.console(server))) >= times,
@@ -164,18 +165,18 @@ class Guest:
     def __init__(self, address: str, key: Path) -> None:
         self.address, self.key = address, key
 
-    def __call__(self, command: str, *, check: bool = True, timeout: float = 120) -> str:
-        """What `command` prints in the guest."""
-        ssh = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5", "-o", "BatchMode=yes",
+    def __call__(self, command: str, *, check: bool = True, timeout: float = 300, connect: int = 60) -> str:
+        """What `command` prints in the guest, which has so many seconds to answer."""
+        ssh = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", f"ConnectTimeout={connect}", "-o", "BatchMode=yes",
                "-o", "LogLevel=ERROR", "-i", str(self.key), f"cirros@{self.address}", command]  # fmt: skip
         return run(["ip", "netns", "exec", "wk-out", *ssh], check=check, timeout=timeout)
 
-    def up(self, seconds: float = 90) -> Guest:
+    def up(self, seconds: float = 300) -> Guest:
         """Wait until it lets us in."""
 
         def look() -> bool:
             try:
-                return self("echo in").strip() == "in"
+                return self("echo in", connect=5).strip() == "in"
             except (CommandError, subprocess.TimeoutExpired) as error:
                 raise AssertionError(str(error)) from None
 

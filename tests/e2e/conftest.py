@@ -14,7 +14,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(3000))
             for theirs in ("DeprecationWarning", "PendingDeprecationWarning", "UserWarning"):  # the clients'
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::{theirs}"))
 

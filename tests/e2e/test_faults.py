@@ -38,15 +38,15 @@ def boot(demo: Cli, name: str, *more: str) -> str:
 
 
 def ready(demo: Cli, server: str, times: int = 1) -> None:
-    demo.until("server", server, "ACTIVE", seconds=240)
+    demo.until("server", server, "ACTIVE")
     demo.ready(server, times)
 
 
 def kill(name: str) -> None:
     """SIGKILL one supervised process, by its pid; it comes back by itself."""
-    pid = service_pid(name)
+    pid = eventually(lambda: service_pid(name), what=f"{name} runs")
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: service_pid(name) != pid, seconds=60, what=f"{name} is back", every=0.2)
+    eventually(lambda: service_pid(name) != pid, what=f"{name} is back", every=0.2)
 
 
 def host_of(server: str) -> str:
@@ -74,7 +74,7 @@ def test_a_process_dies_in_a_boot_and_in_a_delete(demo: Cli, clean, name: str) -
     demo(f"server delete {server}")
     time.sleep(rng.uniform(0, 0.8))
     kill(name)
-    demo.gone("server", server, seconds=240)
+    demo.gone("server", server)
 
 
 def test_the_bus_is_away_for_30_seconds(demo: Cli, clean) -> None:
@@ -90,9 +90,9 @@ def test_the_bus_is_away_for_30_seconds(demo: Cli, clean) -> None:
     finally:
         run(["sv", "up", service])
     ready(demo, second)
-    demo.gone("server", first, seconds=120)
+    demo.gone("server", first)
     demo(f"server delete {second}")
-    demo.gone("server", second, seconds=120)
+    demo.gone("server", second)
 
 
 def test_postgresql_is_restarted(demo: Cli, clean) -> None:
@@ -100,8 +100,9 @@ def test_postgresql_is_restarted(demo: Cli, clean) -> None:
     run(["sv", "-w", "30", "restart", str(STATE / "service/postgres")], check=False)
     ready(demo, server)
     run(["sv", "-w", "30", "restart", str(STATE / "service/postgres")], check=False)
+    eventually(lambda: sql("SELECT 1"), what="PostgreSQL answers")  # until then a tenant is told to try again
     demo(f"server delete {server}")
-    demo.gone("server", server, seconds=240)
+    demo.gone("server", server)
 
 
 def test_guests_survive_agent_and_libvirtd(demo: Cli, clean) -> None:
@@ -113,7 +114,7 @@ def test_guests_survive_agent_and_libvirtd(demo: Cli, clean) -> None:
         kill(name)
     time.sleep(3)
     assert qemu_pid(host, server) == before
-    eventually(lambda: "running" in virsh(host, f"domstate wolke-{server}"), seconds=30)
+    eventually(lambda: "running" in virsh(host, f"domstate wolke-{server}"))
     demo(f"server stop {server}")  # and they still obey
     demo.until("server", server, "SHUTOFF")
     demo(f"server delete --wait {server}")
@@ -123,20 +124,18 @@ def test_a_host_whose_agent_was_away_comes_back_right(demo: Cli, clean) -> None:
     keep, drop = boot(demo, "away-1"), boot(demo, "away-2")
     for server in (keep, drop):
         ready(demo, server)
-    names = [f"{host}-agent" for host in hosts()]
-    for name in names:
-        run(["sv", "-w", "10", "force-stop", str(STATE / "service" / name)], check=False)
+    agents = [str(STATE / "service" / f"{host}-agent") for host in hosts()]
+    run(["sv", "-w", "10", "force-stop", *agents], check=False)
     try:
+        new = boot(demo, "away-3")  # first: a host of which nothing is heard for long gets no new server
         demo(f"server delete {drop}")
         demo(f"server stop {keep}")
-        new = boot(demo, "away-3")
         time.sleep(5)
         assert "running" in virsh(host_of(drop), f"domstate wolke-{drop}"), "a guest was touched while no agent ran"
     finally:
-        for name in names:
-            run(["sv", "up", str(STATE / "service" / name)])
-    demo.gone("server", drop, seconds=120)
-    demo.until("server", keep, "SHUTOFF", seconds=120)
+        run(["sv", "up", *agents])
+    demo.gone("server", drop)
+    demo.until("server", keep, "SHUTOFF")
     ready(demo, new)
     for server in (keep, new):
         demo(f"server delete --wait {server}")
@@ -153,15 +152,15 @@ def test_a_guest_that_qemu_lost_is_started_again(demo: Cli, clean) -> None:
 
 def test_a_guest_that_shut_itself_down_stays_down(demo: Cli, clean, tmp_path: Path) -> None:
     script = tmp_path / "user-data"
-    script.write_text("#!/bin/sh\n(sleep 6; poweroff) >/dev/null 2>&1 </dev/null &\n")
+    script.write_text("#!/bin/sh\n(sleep 20; poweroff) >/dev/null 2>&1 </dev/null &\n")
     server = boot(demo, "tired", "--user-data", str(script))
     ready(demo, server)
-    demo.until("server", server, "SHUTOFF", seconds=60)
+    demo.until("server", server, "SHUTOFF")
     time.sleep(12)
     assert demo.status("server", server) == "SHUTOFF"
     assert "shut off" in virsh(host_of(server), f"domstate wolke-{server}")
     demo(f"server start {server}")
-    demo.until("server", server, "ACTIVE", seconds=60)
+    demo.until("server", server, "ACTIVE")
     demo(f"server delete --wait {server}")
 
 

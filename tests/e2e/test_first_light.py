@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,14 @@ def rate(guest: Guest, device: str, megabytes: int) -> float:
     return megabytes * 1.048576 / seconds(guest, f"dd if={device} of=/dev/null bs=1048576 count={megabytes}")
 
 
+def several(measure: Callable[[], float], enough: float) -> float:
+    """The most that up to five measurements gave: what a busy machine takes from one it need not take from all."""
+    found = [measure()]
+    while max(found) <= enough and len(found) < 5:
+        found.append(measure())
+    return max(found)
+
+
 def operations(guest: Guest, device: str, count: int) -> float:
     """Reads of 4 KiB a second in the guest, one at a time, without read-ahead."""
     guest.root(f"echo 0 > {queue(device)}/read_ahead_kb; echo 3 > /proc/sys/vm/drop_caches")
@@ -105,7 +114,7 @@ def limit(admin: Cli, server: str, disk: str, **limits: int) -> dict:
         mine = next(item for item in found if disk in (item["device"], item.get("volume_id")))
         return mine["observed"] if all(mine["observed"].get(name) == value for name, value in limits.items()) else None
 
-    return eventually(look, seconds=30, what=f"{disk} of {server} has {limits}")
+    return eventually(look, what=f"{disk} of {server} has {limits}")
 
 
 def test_the_story(demo: Cli, admin: Cli, clean, key: Path) -> None:
@@ -140,11 +149,12 @@ def story(demo: Cli, admin: Cli, site: Site) -> None:
     assert first("hostname").strip() == "light-1"
 
     address = fixed_address(demo, two)
-    assert first.pings(address)
-    assert outside_pings(second.address)
+    eventually(lambda: first.pings(address), seconds=60, what="a ping from host to host")
+    eventually(lambda: outside_pings(second.address), seconds=60, what="a ping from outside")
     demo(f"security group rule delete {site.icmp}")
-    eventually(lambda: not first.pings(address, wait=1), seconds=20, what="ping is refused")
-    assert not outside_pings(second.address)
+    eventually(lambda: not first.pings(address, wait=1), seconds=60, what="ping is refused")
+    eventually(lambda: not outside_pings(second.address), seconds=60, what="ping from outside is refused")
+    assert not first.pings(address, wait=1)
 
     volumes(demo, admin, first, second, one, two)
 
@@ -155,16 +165,16 @@ def volumes(demo: Cli, admin: Cli, first: Guest, second: Guest, one: str, two: s
     demo.until("volume", "light", "available")
     demo(f"server add volume {one} light")
     demo.until("volume", "light", "in-use")
-    eventually(lambda: "vdb" in first("cat /proc/partitions"), seconds=30, what="vdb in the guest")
+    eventually(lambda: "vdb" in first("cat /proc/partitions"), what="vdb in the guest")
     first.root("mkfs.ext4 -q /dev/vdb && mount /dev/vdb /mnt && echo 'kept for ever' > /mnt/note && sync && umount /mnt")
 
-    before = rate(first, "/dev/vdb", 200)
+    before = several(lambda: rate(first, "/dev/vdb", 200), 25)
     limit(admin, one, "vdb", total_bytes_sec=10_000_000, total_iops_sec=50)
-    during = rate(first, "/dev/vdb", 40)
-    slow = operations(first, "/dev/vdb", 250)
+    during = several(lambda: rate(first, "/dev/vdb", 40), 6)
+    slow = several(lambda: operations(first, "/dev/vdb", 250), 35)
     limit(admin, one, "vdb", total_bytes_sec=0, total_iops_sec=0)
-    after = rate(first, "/dev/vdb", 200)
-    fast = operations(first, "/dev/vdb", 1000)
+    after = several(lambda: rate(first, "/dev/vdb", 200), 25)
+    fast = several(lambda: operations(first, "/dev/vdb", 1000), 150)
     print(
         f"\nvdb: {before:.0f} MB/s before, {during:.1f} at 10 MB/s and 50 IOPS, {after:.0f} after; {slow:.0f} IOPS during, {fast:.0f} after"
     )
@@ -176,10 +186,10 @@ def volumes(demo: Cli, admin: Cli, first: Guest, second: Guest, one: str, two: s
 
     demo(f"server remove volume {one} light")
     demo.until("volume", "light", "available")
-    eventually(lambda: "vdb" not in first("cat /proc/partitions"), seconds=30, what="vdb has left the guest")
+    eventually(lambda: "vdb" not in first("cat /proc/partitions"), what="vdb has left the guest")
     demo(f"server add volume {two} light")
     demo.until("volume", "light", "in-use")
-    eventually(lambda: "vdb" in second("cat /proc/partitions"), seconds=30, what="vdb in the other guest")
+    eventually(lambda: "vdb" in second("cat /proc/partitions"), what="vdb in the other guest")
     assert second.root("mount /dev/vdb /mnt && cat /mnt/note && umount /mnt").strip() == "kept for ever"
     demo(f"server remove volume {two} light")
     demo.until("volume", "light", "available")
@@ -190,7 +200,7 @@ def volumes(demo: Cli, admin: Cli, first: Guest, second: Guest, one: str, two: s
     demo.until("volume", "light-copy", "available")
     demo(f"server add volume {one} light-copy")
     demo.until("volume", "light-copy", "in-use")
-    eventually(lambda: "vd" in first("cat /proc/partitions | grep -o 'vd[bc]$' || true"), seconds=30, what="the copy in the guest")
+    eventually(lambda: "vd" in first("cat /proc/partitions | grep -o 'vd[bc]$' || true"), what="the copy in the guest")
     assert first.root("mount /dev/vd[bc] /mnt && cat /mnt/note && umount /mnt").strip() == "kept for ever"
     demo(f"server remove volume {one} light-copy")
     demo.until("volume", "light-copy", "available")
@@ -225,7 +235,7 @@ def two_tenants(sites: list[Site]) -> None:
         site.cli.console_until("same-2", "guest: READY")
         guests.append(site.reach("same-2"))
     for site, guest, server in zip(sites, guests, servers, strict=True):
-        assert guest.pings("192.168.7.50")
+        eventually(lambda guest=guest: guest.pings("192.168.7.50"), seconds=60, what="a ping of the neighbour")
         theirs = guest("ssh -V 2>/dev/null; wget -qO- http://169.254.169.254/openstack/latest/meta_data.json")
         assert site.cli.id("server show same-2") in theirs
         assert server not in theirs
@@ -233,7 +243,7 @@ def two_tenants(sites: list[Site]) -> None:
     demo(f"server stop {servers[0]}")
     demo.until("server", servers[0], "SHUTOFF")
     assert not guests[0].pings("192.168.7.50", wait=1)
-    assert guests[1].pings("192.168.7.50")
+    eventually(lambda: guests[1].pings("192.168.7.50"), seconds=60, what="a ping of the other tenant's own")
     for cli, other in ((demo, servers[1]), (alt, servers[0])):
         assert "No Server found" in cli.fails(f"server show {other}") or "could not be found" in cli.fails(f"server show {other}")
 
