@@ -79,7 +79,7 @@ class Provider:
             }  # fmt: skip
         if path == KEYS:
             if self.gate is not None:
-                self.gate.wait(20)
+                self.gate.wait(60)
             key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
             return {"keys": [{**key, "kid": self.kid, "use": "sig", "alg": "RS256"}]}
         return None

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from identity.service import directory
+from identity.service import directory, keys
+from identity.service.federation import issuer
 
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Which domains have a directory is asked once and after each change, so that no count of queries depends on the hour."""
-    monkeypatch.setattr(directory, "KNOWN_SECONDS", 3600.0)
+    """What is asked again every few seconds is asked once and after each change, so that no count depends on how fast the test runs.
+
+    Which domains have a directory, which key signs, and which keys a provider has.
+    """
+    for module, name in ((directory, "KNOWN_SECONDS"), (keys, "SIGNER_SECONDS"), (issuer, "FRESH"), (issuer, "PAUSE")):
+        monkeypatch.setattr(module, name, 3600.0)
     directory.forget()
     yield
     directory.forget()

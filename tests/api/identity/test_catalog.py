@@ -335,7 +335,15 @@ def test_members_see_regions_and_nothing_else(cloud):
 
 
 @pytest.fixture
-def remembering(cloud):
+def now(monkeypatch):
+    """The clock of what is remembered; it stands still unless a test moves it."""
+    found = [1000.0]
+    monkeypatch.setattr(catalog, "boottime", lambda: found[0])
+    return found
+
+
+@pytest.fixture
+def remembering(cloud, now):
     CONF.set_override("check_cache_seconds", 0.5, "identity")
     catalog.forget(cloud.db)
     yield cloud
@@ -348,10 +356,8 @@ def asked(cloud, client):
     return len([one for one in sent if "json_agg" in one and "identity.service" in one]), found
 
 
-def test_a_process_remembers_the_catalogue_for_half_a_second(remembering, monkeypatch):
+def test_a_process_remembers_the_catalogue_for_half_a_second(remembering, now):
     cloud = remembering
-    now = [1000.0]
-    monkeypatch.setattr(catalog, "boottime", lambda: now[0])
     ann, _, _ = cloud.member("ann")
     bob, _, _ = cloud.member("bob")
     service = cloud.make("service", type="t")

@@ -132,7 +132,7 @@ def test_who_is_vouched_for_is_in_the_group_until_then(cloud, vouched):
         assert [row["scope"] for row in rows] == [{"project": {"id": project}}] * len(projects)
         groups = cloud.admin.get(f"/v3/users/{user}/groups")["groups"]
         assert [row["name"] for row in groups] == ["fed"] * len(projects)
-        assert all(datetime.fromisoformat(row["membership_expires_at"]) > datetime.now() for row in groups)
+        assert all(datetime.fromisoformat(row["membership_expires_at"]).replace(tzinfo=UTC) > datetime.now(UTC) for row in groups)
     cloud.admin("PUT", f"/v3/groups/{group}/users/{user}", ok=204)
     assert [row["membership_expires_at"] for row in cloud.admin.get(f"/v3/users/{user}/groups")["groups"]] == [None]
     until(1)

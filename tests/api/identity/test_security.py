@@ -252,7 +252,7 @@ def test_lockout(cloud, ann, later):
         assert change(cloud, ann, "pw", "new", 401)
         assert failures(cloud) == {ann["id"]: 3}
         come(cloud, "secretadmin", 201, "admin")
-        later("1795 seconds")
+        later("1740 seconds")
         come(cloud, "pw", 401)
         later("1805 seconds")
         come(cloud, "wrong", 401)
