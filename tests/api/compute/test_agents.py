@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -366,7 +367,7 @@ def test_console_output_is_a_question_to_the_host(cloud: World, monkeypatch: pyt
         assert [(q["server_id"], q["kind"], q["length"]) for q in questions] == [(server_id, "console_output", 10)]
         agent.report(answers=[{"id": questions[0]["id"], "output": "READY\x00\n", "error": None}])
 
-    monkeypatch.setattr(console.time, "sleep", answer)
+    monkeypatch.setattr(console, "time", SimpleNamespace(sleep=answer))
     found = cloud.act(server_id, "os-getConsoleOutput", {"length": 10}, ok=200)
     assert found == {"output": "READY\n"}
     monkeypatch.setattr(console, "ANSWER_SECONDS", 0.0)
@@ -386,7 +387,7 @@ def test_console_output_holds_no_more_than_its_share_of_the_threads(cloud: World
         refused.append(cloud.act(server_id, "os-getConsoleOutput", {}, ok=503))
         agent.report(answers=[{"id": item["id"], "output": "x", "error": None} for item in agent.pull()["questions"]])
 
-    monkeypatch.setattr(console.time, "sleep", another_asks)
+    monkeypatch.setattr(console, "time", SimpleNamespace(sleep=another_asks))
     with ExitStack() as others:
         for _ in range(share - 1):
             others.enter_context(console.seat())
@@ -409,7 +410,7 @@ def test_console_output_of_a_host_that_is_down_is_refused_at_once(cloud: World, 
     def waited(pause: float) -> None:
         raise AssertionError("it waited")
 
-    monkeypatch.setattr(console.time, "sleep", waited)
+    monkeypatch.setattr(console, "time", SimpleNamespace(sleep=waited))
     assert "host does not answer" in cloud.act(server_id, "os-getConsoleOutput", {}, ok=503)
 
 
