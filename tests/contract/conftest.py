@@ -34,10 +34,10 @@ def cluster() -> Iterator[Ceph]:
     named = os.environ.get("WOLKE_TEST_CEPH")
     if named:
         conf, _, user = named.rpartition(":")
-        yield Ceph(conf, user, timeout=30)
+        yield Ceph(conf, user, timeout=120)
         return
     with running() as cluster:
-        store = Ceph(str(cluster.conf), cluster.user, timeout=30)
+        store = Ceph(str(cluster.conf), cluster.user, timeout=120)
         yield store
         store.close()
 
