@@ -198,19 +198,17 @@ def verify(db: Database, address: str, target: Target, password: str) -> Verifie
 
     address: the client's. Raises ServiceUnavailable, for all alike, while the directory does not answer, and TooManyRequests.
     """
-    source = (address, target.user_id or target.name or "")
+    source, started = (address, target.user_id or target.name or ""), boottime()
 
-    def judge(directory: Directory | None) -> Verified | None:
-        started = boottime()
-        found = _judged(db, directory, target, password) if directory is not None else None
-        if found is None:  # answered on a whole multiple, so that no one sees whether there was a password to compare
+    def late(found: Verified | None) -> None:
+        # A refusal comes on a whole multiple, so that no one sees whether there was a password to compare, or a directory to ask.
+        if found is None:
             spent = boottime() - started
             time.sleep(REFUSAL_SECONDS - spent % REFUSAL_SECONDS)
-        return found
 
     if not target.domain_id:
-        return _of(db).gate("").pool.run(source, lambda: judge(None))
-    return ask(db, source, target.domain_id, judge)
+        return _of(db).gate("").pool.run(source, lambda: late(None))
+    return ask(db, source, target.domain_id, lambda directory: _judged(db, directory, target, password), then=late)
 
 
 def _judged(db: Database, directory: Directory, target: Target, password: str) -> Verified | None:
@@ -238,8 +236,11 @@ def _sought(directory: Directory, target: Target) -> tuple[UserEntry | None, boo
     return None, target.name is None or directory.user(target.external_id) is None
 
 
-def ask(db: Database, source: Source, domain_id: str, question: Callable[[Directory], T]) -> T:
-    """Ask the domain's directory, in one of its few threads. Raises ServiceUnavailable, TooManyRequests."""
+def ask(db: Database, source: Source, domain_id: str, question: Callable[[Directory], T], then: Callable[[T], None] = lambda _: None) -> T:
+    """Ask the domain's directory, in one of its few threads, and do `then` there with the answer, the connection closed.
+
+    Raises ServiceUnavailable, TooManyRequests.
+    """
     known = _of(db)
     gate = known.gate(domain_id)
     try:
@@ -254,11 +255,13 @@ def ask(db: Database, source: Source, domain_id: str, question: Callable[[Direct
             raise DirectoryAway(f"{settings.url}: it did not answer a moment ago")
         try:
             with _open()(settings) as connection:
-                return question(Directory(connection, settings))
+                answer = question(Directory(connection, settings))
         except DirectoryAway:
             if boottime() - started > SLOW_SECONDS:
                 gate.away_until = boottime() + AWAY_SECONDS
             raise
+        then(answer)
+        return answer
 
     try:
         return gate.pool.run(source, work)
