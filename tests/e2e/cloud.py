@@ -60,6 +60,17 @@ def connect(cloud: str) -> openstack.connection.Connection:
     return openstack.connection.Connection(config=config.get_one(cloud=cloud))
 
 
+def told(commands: str, **environment: str) -> str:
+    """What one process of the CLI says to these commands, a line each, none of which may fail."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+    environment = {**clean, "OS_CLIENT_CONFIG_FILE": str(ROOT / "devstack/clouds.yaml"), "PYTHONWARNINGS": "ignore", **environment}
+    script = 'printf "%s" "$0" | "$1" 2>&1'
+    said = run(["sh", "-c", script, commands, str(BIN / "openstack")], env=environment, check=False)
+    wrong = [line for line in said.splitlines() if "HTTP" in line or "rror" in line or "No " in line or "usage:" in line]
+    assert not wrong, said
+    return said
+
+
 class Cli:
     """The real `openstack` command, as one of the clouds of devstack/clouds.yaml.
 
@@ -78,6 +89,10 @@ class Cli:
             "PYTHONWARNINGS": "ignore",
         }
         return run([str(BIN / "openstack"), *shlex.split(command), *more], check=check, env=environment)
+
+    def all(self, *commands: str) -> str:
+        """What `openstack` prints for these, one after the other in one process; none may fail."""
+        return told("".join(f"{command}\n" for command in commands), OS_CLOUD=self.cloud)
 
     def json(self, command: str, *more: str) -> Any:
         """The same as data."""

@@ -20,15 +20,17 @@ class Site:
 
     def __init__(self, cli: Cli, name: str, key: Path, cidr: str = "192.168.7.0/24") -> None:
         self.cli, self.name, self.key = cli, name, key
-        cli(f"keypair create --public-key {key}.pub {name}")
-        cli(f"network create {name}")
-        cli(f"subnet create --network {name} --subnet-range {cidr} {name}")
-        cli(f"router create {name}")
-        cli(f"router set --external-gateway public {name}")
-        cli(f"router add subnet {name} {name}")
-        cli(f"security group create {name}")
+        cli.all(
+            f"keypair create --public-key {key}.pub {name}",
+            f"network create {name}",
+            f"subnet create --network {name} --subnet-range {cidr} {name}",
+            f"router create {name}",
+            f"router set --external-gateway public {name}",
+            f"router add subnet {name} {name}",
+            f"security group create {name}",
+            f"security group rule create --protocol tcp --dst-port 22 {name}",
+        )
         self.icmp = cli.id(f"security group rule create --protocol icmp {name}")
-        cli(f"security group rule create --protocol tcp --dst-port 22 {name}")
 
     def server(self, name: str, *more: str) -> str:
         """A new server's id; it is under way."""
@@ -48,17 +50,20 @@ class Site:
     def __exit__(self, *_exc: object) -> None:
         """Everything goes again, in the order that a tenant must keep."""
         cli = self.cli
-        for server in cli.json("server list"):
-            if server["Name"].startswith(self.name):
-                cli(f"server delete --wait {server['ID']}")
-        for address in cli.json("floating ip list --long"):
-            if not address.get("Port"):
-                cli(f"floating ip delete {address['ID']}")
-        cli(f"router remove subnet {self.name} {self.name}")
-        cli(f"router delete {self.name}")
-        cli(f"network delete {self.name}")
-        cli(f"security group delete {self.name}")
-        cli(f"keypair delete {self.name}")
+        servers = [server["ID"] for server in cli.json("server list") if server["Name"].startswith(self.name)]
+        if servers:
+            cli("server delete --wait", *servers)
+        addresses = [address["ID"] for address in cli.json("floating ip list --long") if not address.get("Port")]
+        if addresses:
+            cli("floating ip delete", *addresses)
+        name = self.name
+        cli.all(
+            f"router remove subnet {name} {name}",
+            f"router delete {name}",
+            f"network delete {name}",
+            f"security group delete {name}",
+            f"keypair delete {name}",
+        )
 
 
 def fixed_address(cli: Cli, server: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from keystoneauth1.identity import v3
 from keystoneclient.contrib.ec2.utils import Ec2Signer
 from keystonemiddleware.auth_token import AuthProtocol
 
-from tests.e2e.cloud import BIN, ROOT, connect, eventually, run
+from tests.e2e.cloud import connect, eventually, run, told
 from tests.e2e.leftovers import nothing_left, rows
 from tests.support import idp
 
@@ -57,17 +56,6 @@ role delete e2e-operator
 domain set --disable e2e
 domain delete e2e
 """
-
-
-def told(commands: str, **environment: str) -> str:
-    """What one process of the CLI says to these commands, none of which may fail."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-    environment = {**clean, "OS_CLIENT_CONFIG_FILE": str(ROOT / "devstack/clouds.yaml"), "PYTHONWARNINGS": "ignore", **environment}
-    script = 'printf "%s" "$0" | "$1" 2>&1'
-    said = run(["sh", "-c", script, commands, str(BIN / "openstack")], env=environment, check=False)
-    wrong = [line for line in said.splitlines() if "HTTP" in line or "rror" in line or "No " in line or "usage:" in line]
-    assert not wrong, said
-    return said
 
 
 def as_ann(**more: str) -> dict[str, str]:
