@@ -168,6 +168,6 @@ def _has_room(tx: Tx, host_id: str, wish: Wish) -> bool:
     return tx.execute(asked).scalar() is not None
 
 
-def release(tx: Tx, server_id: str) -> None:
-    """Give the server's room back."""
-    tx.execute(delete(Allocation).where(Allocation.server_id == server_id))
+def release(tx: Tx, server_id: str) -> str | None:
+    """Give the server's room back; the host that it was on, if it was on one."""
+    return tx.scalar(delete(Allocation).where(Allocation.server_id == server_id).returning(Allocation.host_id))

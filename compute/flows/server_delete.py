@@ -85,7 +85,9 @@ def release(run: Run[Server]) -> Outcome | Commit:
             return Done()
         network_public.release_ports(tx, locked.id)
         _let_volumes_go(tx, run, locked)
-        placement.release(tx, locked.id)
+        host_id = placement.release(tx, locked.id)
+        if host_id is not None:  # what only this server needed there, its networks' metadata, need not wait for the host's next look
+            wake(tx, host_topic(host_id))
         tx.execute(delete(Server).where(Server.id == locked.id))
         actions.finish(tx, locked.id, "create", "delete")
         return Done()

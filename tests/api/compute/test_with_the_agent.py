@@ -11,6 +11,7 @@ from compute.agent.document import parse
 from compute.agent.observed import Power
 from compute.agent.signing import sign
 from compute.models import Server, ServerDisk
+from compute.names import host_topic
 from tests.support.compute import Agent, World, add_flavor, world
 from tests.unit import agent_world
 
@@ -72,6 +73,16 @@ def test_a_servers_life(cloud: World) -> None:
     assert agent.machines == {}
     assert agent.host.switch.ports == {}
     assert cloud.row(server_id) is None
+
+
+def test_a_host_is_told_when_a_servers_row_has_gone(cloud: World) -> None:
+    """What only this server needed on its host goes by the next document, which does not wait for a tick."""
+    server_id, agent = cloud.active(), cloud.agents[0]
+    told: list[tuple[bool, set[str]]] = []
+    cloud.db.on_commit = lambda topics: told.append((cloud.row(server_id) is None, set(topics)))
+    cloud.api.delete(f"/v2.1/servers/{server_id}")
+    cloud.settle()
+    assert [host_topic(agent.id) in topics for gone, topics in told if gone] == [True]
 
 
 def test_a_guest_that_ends_stays_off_and_a_qemu_that_dies_comes_back(cloud: World) -> None:
