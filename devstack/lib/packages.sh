@@ -42,8 +42,8 @@ venv() {
         mkdir -p "$WOLKE_CACHE/wheels"
         # libvirt-python has no wheel to fetch: one is built and kept
         ls "$WOLKE_CACHE"/wheels/libvirt_python-*.whl >/dev/null 2>&1 || "$PY" -m pip -q show libvirt-python >/dev/null 2>&1 ||
-            again "$PY" -m pip -q --retries 10 --timeout 60 wheel --no-deps -w "$WOLKE_CACHE/wheels" libvirt-python
-        again "$PY" -m pip -q --retries 10 --timeout 60 install --find-links "$WOLKE_CACHE/wheels" -e "${CHECKOUT}[test]"
+            again "$PY" -m pip -q --retries 5 --timeout 30 wheel --no-deps -w "$WOLKE_CACHE/wheels" libvirt-python
+        again "$PY" -m pip -q --retries 5 --timeout 30 install --find-links "$WOLKE_CACHE/wheels" -e "${CHECKOUT}[test]"
         venv_stamp >"$WOLKE_VENV/.wolke-stamp"
     fi
     venv_bindings

@@ -122,25 +122,35 @@ class Server:
 
     def _whole(self, entry: Entry) -> Entry:
         """The entry with all values of each attribute: Active Directory gives 1,500 at once, and says which (MS-ADTS 3.1.1.3.1.3.3)."""
-        parts = [found for name in entry.attributes if (found := RANGED.fullmatch(name))]
+        names = {found[1] for name in entry.attributes if (found := RANGED.fullmatch(name))}
         values = {name: each for name, each in entry.attributes.items() if not RANGED.fullmatch(name)}
-        for part in parts:
-            values[part[1]] = (*entry.attributes[part[0]], *self._rest(entry.dn, part[1], part[3]))
-        return Entry(entry.dn, values) if parts else entry
+        for name in names:
+            first, last = self._part(entry, name, 0)
+            values[name] = (*first, *self._rest(entry.dn, name, last))
+        return Entry(entry.dn, values) if names else entry
 
-    def _rest(self, dn: str, name: str, last: str) -> Iterator[bytes]:
-        """The values of an attribute after the one that has the number `last`; `*` is the end."""
-        while last != "*":
+    def _part(self, entry: Entry, name: str, start: int) -> tuple[Sequence[bytes], int | None]:
+        """The values that begin with number `start`, and the number of the last of them; None: there are no more. An empty part may only repeat a question."""
+        parts = [(values, found) for key, values in entry.attributes.items() if (found := RANGED.fullmatch(key)) and found[1] == name]
+        values, found = max(parts, key=lambda part: len(part[0]), default=((), None))
+        last = start + len(values) - 1
+        if found is None or int(found[2]) != start or (found[3] != "*" and (not values or int(found[3]) != last)):
+            raise DirectoryAway(f"{self._settings.url}: {name} of {entry.dn} comes in parts that do not follow each other")
+        return values, None if found[3] == "*" else last
+
+    def _rest(self, dn: str, name: str, last: int | None) -> Iterator[bytes]:
+        """The values of an attribute after number `last`."""
+        while last is not None:
             if self._deadline.passed:
                 raise DirectoryAway(f"{self._settings.url}: to read {name} of {dn} takes longer than {WHOLE:.0f} s")
-            wanted = f"{name};range={int(last) + 1}-*"
-            found = self._ldap.search_ext_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", [wanted], timeout=SECONDS)
-            answers = [(part, values) for key, values in found[0][1].items() if (part := RANGED.fullmatch(key.lower()))] if found else []
-            if not answers:
-                raise DirectoryAway(f"{self._settings.url}: {name} of {dn} breaks off after {last}")
-            part, values = max(answers, key=lambda answer: len(answer[1]))  # an empty one may only repeat what was asked for
+            wanted = f"{name};range={last + 1}-*"
+            try:
+                found = self._ldap.search_ext_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", [wanted], timeout=SECONDS)
+            except ldap.NO_SUCH_OBJECT:
+                found = []
+            entries = [_entry(dn, values) for dn, values in found if dn is not None]
+            values, last = self._part(entries[0] if entries else Entry(dn, {}), name, last + 1)
             yield from values
-            last = part[3]
 
     def accepts(self, dn: str, password: str) -> bool:
         """See `Connection.accepts`."""

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, TypeVar
 
-from identity.engine.ldap_types import Ambiguous, Connection, Entry, Settings, both, either, escape, matching, names_of
+from identity.engine.ldap_types import Ambiguous, Connection, DirectoryAway, Entry, Settings, both, either, escape, matching, names_of
 
 LOG = logging.getLogger(__name__)
 LONGEST = 255
 # Twins of so many entries are asked for at once, in so many portions at the most; of more they are looked for among all. So many are named in the log.
 MANY, PORTIONS, TOLD = 50, 10, 20
-# The rule by which Active Directory follows members of members (LDAP_MATCHING_RULE_IN_CHAIN, MS-ADTS 3.1.1.3.4.4.3).
+# The rule by which Active Directory follows members of members (LDAP_MATCHING_RULE_IN_CHAIN, MS-ADTS 3.1.1.3.4.4.3), and the capabilities that say that
+# it is one (3.1.1.3.4.3): to others the rule is unknown, and nobody a member.
 IN_CHAIN = "1.2.840.113556.1.4.1941"
+CAPABLE = {"1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1851"}
 TRUE = ("true", "1", "yes", "on", "t", "y")
 # What an additional attribute must not shadow.
 OWN = frozenset({
@@ -63,6 +65,7 @@ class Directory:
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection, self._settings = connection, settings
         self._enabled: frozenset[object] | None = None
+        self._capable: bool | None = None
 
     def users(self, name: str | None = None, how: str = "") -> list[UserEntry]:
         """All users, or those whose name is like this; the doubtful among them, each id once."""
@@ -104,29 +107,44 @@ class Directory:
     def groups_of(self, user: UserEntry) -> list[GroupEntry]:
         """The groups that name the user as a member, without their members; the doubtful among them."""
         s = self._settings
-        attribute = f"{s.group_member_attribute}:{IN_CHAIN}:" if self._nested else s.group_member_attribute
+        attribute = f"member:{IN_CHAIN}:" if self.nested() else s.group_member_attribute
         narrower = matching(attribute, user.external_id if s.group_members_are_ids else user.dn)
         return self._compared_groups(self._groups(narrower, members=False))
 
     def members(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
         """Who of `users` is in which of `groups`; nothing of those whose id is doubtful."""
-        if self._nested:
-            return self._members_in_chain(groups, users)
+        if self.nested():
+            return self.members_in_chain(groups, users)
         ids = self._settings.group_members_are_ids
         known: dict[object, UserEntry] = {user.external_id if ids else names_of(user.dn): user for user in _with_an_id(users)}
         pairs = ((known.get(member if ids else names_of(member)), group) for group in _with_an_id(groups) for member in group.members)
         return list(dict.fromkeys((user, group) for user, group in pairs if user is not None))
 
-    @property
-    def _nested(self) -> bool:
-        return self._settings.group_ad_nesting and not self._settings.group_members_are_ids
+    def nested(self) -> bool:
+        """Whether members of a group's groups are its members."""
+        if not self._settings.group_ad_nesting or self._settings.group_members_are_ids:
+            return False
+        if self._capable is None:
+            found = self._connection.search("", "base", "(objectClass=*)", ["supportedCapabilities"])
+            self._capable = any(CAPABLE & set(entry.all("supportedCapabilities")) for entry in found)
+        if not self._capable:
+            raise DirectoryAway(f"{self._settings.url}: group_ad_nesting is set, and this is no Active Directory")
+        return True
 
-    def _members_in_chain(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
-        """The same where groups have groups: the directory follows them, also through those that the settings leave out."""
-        known = {names_of(user.dn): user for user in _with_an_id(users)}
-        found = ((self._users(matching(f"memberOf:{IN_CHAIN}:", group.dn)), group) for group in _with_an_id(groups))
-        pairs = ((known.get(names_of(member.dn)), group) for members, group in found for member in members)
-        return list(dict.fromkeys((user, group) for user, group in pairs if user is not None))
+    def members_in_chain(self, groups: Iterable[GroupEntry], users: Iterable[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
+        """Who of `users` is in which of `groups`, by groups in between as well, also those that the settings leave out: a search for each group."""
+        known = {user.external_id: user for user in _with_an_id(users)}
+        found = ((known.get(id), group) for group in _with_an_id(groups) for id in self._ids_in_chain(group))
+        return list(dict.fromkeys((user, group) for user, group in found if user is not None))
+
+    def _ids_in_chain(self, group: GroupEntry) -> list[str]:
+        s = self._settings
+        found = self._connection.search(
+            s.user_base, s.scope, self._user_filter(matching(f"memberOf:{IN_CHAIN}:", group.dn)), [s.user_id_attribute]
+        )
+        if not found and not self._connection.search(group.dn, "base", "(objectClass=*)", [s.group_id_attribute]):
+            raise DirectoryAway(f"{s.url}: {group.dn} has gone, or has another name by now")
+        return [id for entry in found if (id := _id(entry, s.user_id_attribute)) is not None]
 
     def _compared_users(self, found: Sequence[UserEntry], *, whole: bool = False) -> list[UserEntry]:
         s = self._settings
@@ -152,21 +170,23 @@ class Directory:
 
     def _users(self, narrower: str | None) -> list[UserEntry]:
         s = self._settings
-        kind = f"(objectClass={escape(s.user_objectclass)})"
         attributes = [
             s.user_id_attribute, s.user_name_attribute, s.user_mail_attribute, s.user_description_attribute, s.user_enabled_attribute,
             *([s.user_default_project_id_attribute] if s.user_default_project_id_attribute else []),
             *dict(_pairs(s.user_additional_attribute_mapping)),
         ]  # fmt: skip
-        filter = both(kind, s.user_filter, f"({s.user_name_attribute}=*)", narrower)
-        found = self._connection.search(s.user_base, s.scope, filter, attributes)
+        found = self._connection.search(s.user_base, s.scope, self._user_filter(narrower), attributes)
         return [user for entry in found if (user := self._read(entry, self._user)) is not None]
+
+    def _user_filter(self, narrower: str | None) -> str:
+        s = self._settings
+        return both(f"(objectClass={escape(s.user_objectclass)})", s.user_filter, f"({s.user_name_attribute}=*)", narrower)
 
     def _groups(self, narrower: str | None, *, members: bool = True) -> list[GroupEntry]:
         s = self._settings
         kind = f"(objectClass={escape(s.group_objectclass)})"
         attributes = [s.group_id_attribute, s.group_name_attribute, s.group_desc_attribute]
-        attributes += [s.group_member_attribute] if members and not self._nested else []
+        attributes += [s.group_member_attribute] if members and not self.nested() else []
         filter = both(kind, s.group_filter, f"({s.group_name_attribute}=*)", narrower)
         found = self._connection.search(s.group_base, s.scope, filter, attributes)
         return [group for entry in found if (group := self._read(entry, self._group)) is not None]

@@ -98,6 +98,8 @@ def _filter(text: str) -> tuple[Test, str]:
 
 
 def _compare(attribute: str, value: str) -> Test:
+    if ":" in attribute:
+        raise DirectoryAway(f"memory: it does not know the matching rule of {attribute!r}")
     if value == "*":
         return lambda entry: bool(entry.all(attribute))
     pieces = [_plain(unescape(piece)) for piece in value.split("*")]

@@ -198,16 +198,16 @@ def verify(db: Database, address: str, target: Target, password: str) -> Verifie
 
     address: the client's. Raises ServiceUnavailable, for all alike, while the directory does not answer, and TooManyRequests.
     """
-    source, started = (address, target.user_id or target.name or ""), boottime()
+    source = (address, target.user_id or target.name or "")
 
-    def late(found: Verified | None) -> None:
-        # A refusal comes on a whole multiple, so that no one sees whether there was a password to compare, or a directory to ask.
+    def late(found: Verified | None, started: float) -> None:
+        # A refusal comes on a whole multiple since its turn, so that no one sees whether there was a password to compare, or a directory to ask.
         if found is None:
             spent = boottime() - started
             time.sleep(REFUSAL_SECONDS - spent % REFUSAL_SECONDS)
 
     if not target.domain_id:
-        return _of(db).gate("").pool.run(source, lambda: late(None))
+        return _of(db).gate("").pool.run(source, lambda: late(None, boottime()))
     return ask(db, source, target.domain_id, lambda directory: _judged(db, directory, target, password), then=late)
 
 
@@ -236,8 +236,10 @@ def _sought(directory: Directory, target: Target) -> tuple[UserEntry | None, boo
     return None, target.name is None or directory.user(target.external_id) is None
 
 
-def ask(db: Database, source: Source, domain_id: str, question: Callable[[Directory], T], then: Callable[[T], None] = lambda _: None) -> T:
-    """Ask the domain's directory, in one of its few threads, and do `then` there with the answer, the connection closed.
+def ask(
+    db: Database, source: Source, domain_id: str, question: Callable[[Directory], T], then: Callable[[T, float], None] = lambda *_: None
+) -> T:
+    """Ask the domain's directory, in one of its few threads, and do `then` there with the answer and the time when its turn came.
 
     Raises ServiceUnavailable, TooManyRequests.
     """
@@ -260,7 +262,7 @@ def ask(db: Database, source: Source, domain_id: str, question: Callable[[Direct
             if boottime() - started > SLOW_SECONDS:
                 gate.away_until = boottime() + AWAY_SECONDS
             raise
-        then(answer)
+        then(answer, started)  # the connection is closed
         return answer
 
     try:
@@ -313,7 +315,7 @@ def record(db: Database, domain_id: str, entry: UserEntry, teams: list[GroupEntr
         if epoch is None:
             shadow.put_users(tx, domain_id, [user])
             shadow.put_groups(tx, domain_id, groups)
-            shadow.put_members(tx, domain_id, [(user.id, group.id) for group in groups], user_id=user.id, kept=kept)
+            shadow.put_members(tx, domain_id, [(user.id, group.id) for group in groups], users=[user.id], kept=kept)
             epoch = tx.scalar(select(User.epoch).where(User.id == user.id))
         return epoch
 

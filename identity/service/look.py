@@ -24,8 +24,8 @@ from identity.service.pool import Source
 from identity.service.rows import own_domain
 
 T = TypeVar("T", UserEntry, GroupEntry)
-# So many groups are asked about over one connection, which has its bounds: where they are nested each is a search.
-PORTION = 200
+# Of so many groups that may have groups the members are asked for over one connection, which has its bounds.
+PORTION = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def see_group(db: Database, source: Source, actor: Actor, group_id: str, *, memb
             users = [user_of(row.domain_id, entry) for entry in inside]
             shadow.put_users(tx, row.domain_id, users)
             kept = doubtful(row.domain_id, people, ())
-            shadow.put_members(tx, row.domain_id, [(user.id, group_id) for user in users], group_id=group_id, kept=kept)
+            shadow.put_members(tx, row.domain_id, [(user.id, group_id) for user in users], groups=[group_id], kept=kept)
 
     db.run(write)
 
@@ -130,32 +130,48 @@ def sync(db: Database, domain_id: str) -> Synced:
 
     A directory that shows no user at all is not believed: its reader has lost its rights, or the tree its place.
     """
-    people, teams = ask(db, ("", ""), domain_id, lambda directory: (directory.users(), directory.groups()))
+
+    def look(directory: Directory) -> tuple[list[UserEntry], list[GroupEntry], list[tuple[UserEntry, GroupEntry]] | None]:
+        people, teams = directory.users(), directory.groups()
+        return people, teams, None if directory.nested() else directory.members(teams, people)
+
+    people, teams, pairs = ask(db, ("", ""), domain_id, look)
     if not people:
         raise ServiceUnavailable(
             f"The directory of domain {domain_id} shows no user; nothing was changed. Look at ldap.user_tree_dn and user_filter."
         )
-    pairs = _members(db, domain_id, teams, people)
     users = [user_of(domain_id, entry) for entry in people if entry.doubt != "id"]
     groups = [group_of(domain_id, entry) for entry in teams if entry.doubt != "id"]
-    members = [(_id(domain_id, "user", user), _id(domain_id, "group", group)) for user, group in pairs]
     seen, kept = [_id(domain_id, "user", entry) for entry in people], doubtful(domain_id, people, teams)
 
     def write(tx: Tx) -> int:
         shadow.put_users(tx, domain_id, users)
         shadow.put_groups(tx, domain_id, groups)
-        shadow.put_members(tx, domain_id, members, kept=kept)
+        if pairs is not None:
+            shadow.put_members(tx, domain_id, _ids(domain_id, pairs), kept=kept)
         return shadow.disable_unseen(tx, domain_id, seen)
 
-    sure_users, sure_groups = sum(not each.doubt for each in people), sum(not each.doubt for each in teams)
-    return Synced(sure_users, sure_groups, len(members), db.run(write))
+    disabled = db.run(write)
+    members = len(pairs) if pairs is not None else _sync_chains(db, domain_id, people, teams)
+    return Synced(sum(not each.doubt for each in people), sum(not each.doubt for each in teams), members, disabled)
 
 
-def _members(db: Database, domain_id: str, teams: list[GroupEntry], people: list[UserEntry]) -> list[tuple[UserEntry, GroupEntry]]:
-    """Who of these people is in which of these groups. Raises ServiceUnavailable."""
-    portions = (teams[start : start + PORTION] for start in range(0, len(teams), PORTION))
-    asks = (ask(db, ("", ""), domain_id, partial(Directory.members, groups=portion, users=people)) for portion in portions)
-    return [pair for found in asks for pair in found]
+def _sync_chains(db: Database, domain_id: str, people: list[UserEntry], teams: list[GroupEntry]) -> int:
+    """Memberships where groups have groups, some groups at a time: a search for each takes long. How many there are. Raises ServiceUnavailable.
+
+    What a portion says is written at once, and only of the users whom the whole look saw: of those who came since it knows nothing.
+    """
+    seen, members = [_id(domain_id, "user", entry) for entry in people if entry.doubt != "id"], 0
+    for portion in (teams[start : start + PORTION] for start in range(0, len(teams), PORTION)):
+        pairs = ask(db, ("", ""), domain_id, partial(Directory.members_in_chain, groups=portion, users=people))
+        groups = [_id(domain_id, "group", entry) for entry in portion if entry.doubt != "id"]
+        db.run(partial(shadow.put_members, domain_id=domain_id, pairs=_ids(domain_id, pairs), users=seen, groups=groups))
+        members += len(pairs)
+    return members
+
+
+def _ids(domain_id: str, pairs: list[tuple[UserEntry, GroupEntry]]) -> list[tuple[str, str]]:
+    return [(_id(domain_id, "user", user), _id(domain_id, "group", group)) for user, group in pairs]
 
 
 def _id(domain_id: str, kind: str, entry: UserEntry | GroupEntry) -> str:

@@ -164,18 +164,18 @@ def put_members(
     domain_id: str,
     pairs: Iterable[tuple[str, str]],
     *,
-    user_id: str | None = None,
-    group_id: str | None = None,
+    users: Iterable[str] | None = None,
+    groups: Iterable[str] | None = None,
     kept: Iterable[str] = (),
 ) -> None:
-    """Let (user, group) be the memberships in the directory's groups: of one user, of one group, or of all.
+    """Let (user, group) be the memberships in the directory's groups: of these users in these groups, or (None) of all.
 
     kept: users and groups of whom nothing is known now; those that they have stay.
     """
     _lock(tx, domain_id)
     rows = [{"user_id": user, "group_id": group} for user, group in pairs]
-    named = {key: value for key, value in (("user_id", user_id), ("group_id", group_id)) if value is not None}
-    narrower = "".join(f"AND m.{column} = :{column} " for column in named)
+    named = {column: list(ids) for column, ids in (("user_id", users), ("group_id", groups)) if ids is not None}
+    narrower = "".join(f"AND m.{column} = ANY(:{column}) " for column in named)
     tx.execute(_rows(LEFT.format(narrower=narrower)), {"rows": rows, "domain_id": domain_id, "kept": list(kept), **named})
     tx.execute(_rows(JOINED), {"rows": rows, "domain_id": domain_id})
 

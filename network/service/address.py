@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -67,13 +68,16 @@ def allocate(tx: Tx, subnet: Subnet, port_id: str, position: int = 0) -> str | N
 
 
 def allocate_first(tx: Tx, subnet: Subnet, port_id: str, position: int = 0) -> str | None:
-    """The first free address of the subnet's pools for the port; None when there is none."""
+    """The first free address of the subnet's pools for the port; None when there is none. The range's first is the last: a router's, mostly."""
     taken = set(tx.scalars(select(FixedIp.ip).where(FixedIp.subnet_id == subnet.id)))
-    for start, end in pools_of(subnet):
-        for number in range(start, end + 1):
-            ip = str(IP(number))
-            if ip not in taken and _take(tx, subnet, port_id, ip, position):
-                return ip
+    first = int(ipaddress.IPv4Network(subnet.cidr).network_address) + 1
+    ranges = (range(start, end + 1) for start, end in pools_of(subnet))
+    numbers = (number for each in ranges for number in each if number != first)
+    last = (first for start, end in pools_of(subnet) if start <= first <= end)
+    for number in chain(numbers, last):
+        ip = str(IP(number))
+        if ip not in taken and _take(tx, subnet, port_id, ip, position):
+            return ip
     return None
 
 

@@ -224,8 +224,8 @@ def metadata_port(tx: Tx, network_id: str) -> Port | None:
 def sync_metadata(tx: Tx, network: Network) -> None:
     """Give the metadata port an address of each subnet with DHCP, and make or remove it with the first and the last.
 
-    The network is locked: there is one such port. A full subnet goes without. It takes the first free address, where
-    tenants expect it: a random one may be just the one that they name for a port of theirs.
+    The network is locked: there is one such port. A full subnet goes without. It takes one of the first addresses,
+    where tenants expect it: a random one may be just the one that they name for a port of theirs.
     """
     alive = select(Subnet).where(Subnet.network_id == network.id, Subnet.desired == PRESENT, Subnet.enable_dhcp)
     subnets = {subnet.id: subnet for subnet in tx.scalars(alive.where(Subnet.ip_version == 4))}

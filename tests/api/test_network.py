@@ -195,6 +195,18 @@ def test_the_metadata_port_follows_dhcp(w):
     assert [fixed["ip_address"] for fixed in port["fixed_ips"]] == ["10.0.0.102"]
 
 
+def test_the_metadata_port_leaves_the_first_address_to_a_router(w):
+    net = w.network()
+    w.subnet(net["id"], "10.5.0.0/30", gateway_ip=None)
+    w.subnet(net["id"], "10.6.0.0/30", gateway_ip=None, enable_dhcp=False, allocation_pools=[{"start": "10.6.0.1", "end": "10.6.0.1"}])
+    [port] = w.api.get("/v2.0/ports?device_owner=network:distributed")["ports"]
+    assert [fixed["ip_address"] for fixed in port["fixed_ips"]] == ["10.5.0.2"]
+    [other] = [each for each in w.api.get("/v2.0/subnets")["subnets"] if not each["enable_dhcp"]]
+    w.api.put(f"/v2.0/subnets/{other['id']}", {"subnet": {"enable_dhcp": True}}, ok=200)
+    [port] = w.api.get("/v2.0/ports?device_owner=network:distributed")["ports"]
+    assert {fixed["ip_address"] for fixed in port["fixed_ips"]} == {"10.5.0.2", "10.6.0.1"}
+
+
 def test_a_port_lives(w):
     net = w.network()
     sub = w.subnet(net["id"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from identity.engine import ldap as real
 from identity.engine.ldap_directory import Directory
-from identity.engine.ldap_types import names_of
+from identity.engine.ldap_types import DirectoryAway, names_of
 from identity.service import look
 from tests.support import samba_ad
 from tests.support.identity import Cloud, by_password, cheap_hashes
@@ -103,6 +104,17 @@ def test_groups_of_groups_are_followed_where_the_settings_say_so(read):
         assert memberships(directory) == {pair for pair in deep if pair[1] != "middle"}
 
 
+def test_a_member_is_known_by_his_id_and_a_group_by_its_name(read):
+    """Between two connections people change their names, and groups too."""
+    with read(group_ad_nesting=True) as directory:
+        inner, none = directory.groups("inner")[0], directory.groups("none")[0]
+        renamed = [replace(user, dn=f"cn=x,{user.dn}") for user in directory.users()]
+        assert {user.name for user, _ in directory.members([inner], renamed)} == {"ann", "bob"}
+        assert directory.members([none], renamed) == []
+        with pytest.raises(DirectoryAway, match="another name"):
+            directory.members([replace(none, dn=f"cn=x,{GROUPS}")], renamed)
+
+
 @pytest.mark.parametrize("asked", ["member;range=0-0", "member;range=0-4", "Member;Range=0-10", "member;range=0-*", "member"])
 def test_an_attribute_that_comes_in_parts_is_whole(server, asked):
     """Windows gives 1,500 values and says which, as Samba does when it is asked for a part."""
@@ -114,8 +126,9 @@ def test_an_attribute_that_comes_in_parts_is_whole(server, asked):
     assert empty.all("member") == []
 
 
-def test_the_whole_way_through_the_api(server, db):
-    """A log-in with a role that a group of a group gives, and a look at everybody."""
+def test_the_whole_way_through_the_api(server, db, monkeypatch):
+    """A log-in with a role that a group of a group gives, and a look at everybody, by portions of the groups."""
+    monkeypatch.setattr(look, "PORTION", 2)
     with cheap_hashes():
         cloud = Cloud(db)
         corp = cloud.make("domain", name="corp")["id"]
@@ -123,6 +136,7 @@ def test_the_whole_way_through_the_api(server, db):
         cloud.admin("PUT", f"/v3/domains/{corp}/config", {"config": {"identity": {"driver": "ldap"}, "ldap": options}}, ok=201)
         done = look.sync(db, corp)
         assert (done.users, done.groups, done.members, done.disabled) == (16, 5, 19, 0)
+        assert look.sync(db, corp) == done
         teams = {team["name"]: team["id"] for team in cloud.admin.get(f"/v3/groups?domain_id={corp}")["groups"]}
         inside = cloud.admin.get(f"/v3/groups/{teams['outer']}/users")["users"]
         assert sorted(user["name"] for user in inside) == ["ann", "bob", "eve"]

@@ -225,6 +225,18 @@ def test_members_by_id(side):
         assert names(directory.groups_of(directory.user_named("ann"))) == ["posix"]
 
 
+def test_groups_of_groups_want_an_active_directory(side):
+    """To others the rule by which they are followed is unknown, and would make nobody a member."""
+    with side.directory() as flat:
+        ann = flat.user_named("ann")
+    with side.directory(group_ad_nesting=True) as directory:
+        for ask in (directory.groups, lambda: directory.groups_of(ann), lambda: directory.members([], [])):
+            with pytest.raises(DirectoryAway, match="no Active Directory"):
+                ask()
+    with side.directory(group_ad_nesting=True, group_members_are_ids=True) as directory:
+        assert directory.members([], []) == []
+
+
 def test_ways_to_be_enabled(side):
     group = f"cn=enabled,ou=Groups,{SUFFIX}"
     cases = [

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from common.clock import boottime
 from identity import manage_directory
 from identity.engine.ldap_memory import Memory
+from identity.models import GroupMember
 from identity.service import directory, shadow
 from tests.support import slapd
 from tests.support.api import counted
@@ -618,6 +620,46 @@ def test_a_flood_waits_for_the_directory_and_for_nobody_else(corp, monkeypatch):
     assert {answer.status_code for answer in found} == {401, 429}
     assert {answer.status_code for answer in refused} == {429}
     assert all("Retry-After" in answer.headers for answer in found if answer.status_code == 429)
+
+
+def test_a_refusals_time_counts_from_its_turn(corp, monkeypatch):
+    """However long it waited for a thread: or who fills the threads chooses where the multiple falls, and what a user costs shows."""
+    monkeypatch.setattr(directory, "REFUSAL_SECONDS", 1000.0)
+    held, go, slept, now = threading.Semaphore(0), threading.Event(), [], [0.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        held.release()
+        go.wait(60)
+
+    monkeypatch.setattr(directory, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(directory, "boottime", lambda: now[0])
+    with ThreadPoolExecutor(directory.WORKERS + 1) as threads:
+        try:
+            asked = [threads.submit(lambda: corp.login("ann", "wrong", ok=401)) for _ in range(directory.WORKERS)]
+            assert all(held.acquire(timeout=60) for _ in asked)
+            late = threads.submit(lambda: corp.login("ann", "wrong", ok=401))
+            pool, end = directory._of(corp.cloud.db).gate(corp.id).pool, time.monotonic() + 60
+            while not len(pool) and time.monotonic() < end:
+                time.sleep(0.01)
+            now[0] = 999.0
+        finally:
+            go.set()
+        late.result(60)
+    assert slept == [1000.0] * (directory.WORKERS + 1)
+
+
+def test_a_look_says_nothing_of_memberships_that_it_was_not_about(corp):
+    corp.login("ann")
+    assert corp.names("groups") == ["Enabled", "Odd (*)", "Staff"]
+    corp.admin.get(f"/v3/groups/{corp.key('group', 'staff')}/users")
+    ann, bob = corp.key("user", "ann"), corp.key("user", "bob")
+    staff, enabled = corp.key("group", "staff"), corp.key("group", "enabled")
+    pairs = select(GroupMember.user_id, GroupMember.group_id)
+    there = {(ann, staff), (ann, enabled), (bob, staff)}
+    for users, groups, left in (([bob], [enabled], there), ([ann], [staff], there - {(ann, staff)}), (None, [staff], {(ann, enabled)})):
+        corp.cloud.db.run(lambda tx, users=users, groups=groups: shadow.put_members(tx, corp.id, (), users=users, groups=groups))
+        assert {tuple(row) for row in corp.cloud.db.run(lambda tx: tx.execute(pairs).all())} == left
 
 
 def test_what_cannot_be_decrypted_is_nobodys_to_know(corp):
