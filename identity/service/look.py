@@ -149,6 +149,8 @@ def sync(db: Database, domain_id: str) -> Synced:
         shadow.put_groups(tx, domain_id, groups)
         if pairs is not None:
             shadow.put_members(tx, domain_id, _ids(domain_id, pairs), kept=kept)
+        else:  # who is in those that there are is asked next
+            shadow.empty_unseen(tx, domain_id, [_id(domain_id, "group", entry) for entry in teams])
         return shadow.disable_unseen(tx, domain_id, seen)
 
     disabled = db.run(write)
