@@ -20,8 +20,9 @@ hypothesis.settings.load_profile("same")
 
 @pytest.fixture(scope="session", autouse=True)
 def options() -> None:
-    """Every option at its default, whatever this machine's configuration says."""
+    """Every option at its default, whatever this machine's configuration says; but who writes to the state path sets one of its own."""
     CONF([], project="wolke-tests", default_config_files=[], default_config_dirs=[])
+    CONF.set_default("state_path", "/dev/null/state_path")
 
 
 @pytest.fixture(scope="session")

@@ -130,20 +130,21 @@ def test_an_attribute_that_comes_in_parts_is_whole(server, asked):
 
 def test_a_group_that_has_gone_loses_its_members(server, db):
     """Also where groups have groups, and each look at members is about some of those that there are."""
-    cloud = Cloud(db)
-    corp = cloud.make("domain", name="corp")["id"]
-    options = {**READ, "url": f"ldap://{server.address}", "group_ad_nesting": True}
-    cloud.admin("PUT", f"/v3/domains/{corp}/config", {"config": {"identity": {"driver": "ldap"}, "ldap": options}}, ok=201)
-    server.add(dict([group("brief", ANN, EVE)]))
-    members = select(func.count()).select_from(GroupMember).join(Group, Group.id == GroupMember.group_id).where(Group.name == "brief")
-    try:
-        assert look.sync(db, corp).members == 21
-        assert db.run(lambda tx: tx.scalar(members)) == 2
-    finally:
-        with server.reader() as connection:
-            connection.delete_s(f"cn=brief,{GROUPS}")
-    assert look.sync(db, corp).members == 19
-    assert db.run(lambda tx: tx.scalar(members)) == 0
+    with cheap_hashes():
+        cloud = Cloud(db)
+        corp = cloud.make("domain", name="corp")["id"]
+        options = {**READ, "url": f"ldap://{server.address}", "group_ad_nesting": True}
+        cloud.admin("PUT", f"/v3/domains/{corp}/config", {"config": {"identity": {"driver": "ldap"}, "ldap": options}}, ok=201)
+        server.add(dict([group("brief", ANN, EVE)]))
+        members = select(func.count()).select_from(GroupMember).join(Group, Group.id == GroupMember.group_id).where(Group.name == "brief")
+        try:
+            assert look.sync(db, corp).members == 21
+            assert db.run(lambda tx: tx.scalar(members)) == 2
+        finally:
+            with server.reader() as connection:
+                connection.delete_s(f"cn=brief,{GROUPS}")
+        assert look.sync(db, corp).members == 19
+        assert db.run(lambda tx: tx.scalar(members)) == 0
 
 
 def test_the_whole_way_through_the_api(server, db, monkeypatch):

@@ -49,15 +49,17 @@ def by_token(token: str, scope: Any = None) -> dict[str, Any]:
 
 @contextmanager
 def cheap_hashes() -> Iterator[None]:
-    """bcrypt at its least cost, and keys for credentials in a folder that goes again."""
+    """bcrypt at its least cost, and keys for credentials in a folder that goes again; after it all is as before, also inside another."""
     with tempfile.TemporaryDirectory() as folder:
-        CONF.set_override("password_hash_rounds", ROUNDS, "identity")
-        CONF.set_override("credential_key_file", f"{folder}/credential-keys", "identity")
+        meant = {"password_hash_rounds": ROUNDS, "credential_key_file": f"{folder}/credential-keys"}
+        before = {option: CONF.identity[option] for option in meant}
+        for option, value in meant.items():
+            CONF.set_override(option, value, "identity")
         try:
             yield
         finally:
-            for option in ("password_hash_rounds", "credential_key_file"):
-                CONF.clear_override(option, "identity")
+            for option, value in before.items():
+                CONF.set_override(option, value, "identity")
 
 
 def bootstrapped_template(postgres: Postgres) -> str:
