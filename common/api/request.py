@@ -153,7 +153,11 @@ class Request:
 
     def url(self, path: str) -> str:
         """An absolute link to `path` of this service, by the name under which the client reached it."""
-        return base_url(self.http) + path
+        return self._base + path
+
+    @cached_property
+    def _base(self) -> str:
+        return base_url(self.http)
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Call `fn` in a transaction that writes nothing worth an audit row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
@@ -52,13 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     db.on_commit = lambda topics: the_bus.wake(*topics)
     sockets = handed_over()
     servers = [Server(build(service), service.name, sockets.get(service.name), waiting=service.waiting()) for service in prepare(names, db)]
-    status = _serve(servers, stop)
+    status = serve(servers, stop)
     db.close()
     return status
 
 
-def _serve(servers: list[Server], stop: threading.Event) -> int:
+def serve(servers: list[Server], stop: threading.Event) -> int:
     """Serve until `stop`, or until one of them fails: then the process ends, and who supervises it starts it again."""
+    gc.collect()
+    gc.freeze()  # modules, routes and shapes stay: to look them through again and again takes a long list longer than its rows do
     for server in servers:
         threading.Thread(target=server.run, name=server.name, daemon=True).start()
     LOG.info("serving %s", ", ".join(f"{server.name} on {server.where}" for server in servers))

@@ -29,7 +29,6 @@ from identity.service.access_rule import wanted_rules
 from identity.service.credential import is_delegated
 from identity.service.pool import Source
 from identity.service.rows import Values, filtered, flush, store
-from identity.service.standing import query
 
 KIND = "application_credential"
 FAST = "$sha256$"
@@ -80,7 +79,7 @@ def matches(source: Source, secret: str, stored: str | None) -> bool:
 def find_login(db: Database, given: Values) -> Login | None:
     """What the body of a log-in names: by id, or by name and user. Raises BadRequest. One query."""
     statement, values = _named(given)
-    row = query(db, statement, values)
+    row = db.first(statement, values)
     return Login(**row) if row is not None else None
 
 

@@ -17,7 +17,6 @@ from common.clock import boottime
 from common.config import CONF
 from common.db import Database
 from identity.service.endpoint import PLACEHOLDER
-from identity.service.standing import query
 from identity.service.token import Scope
 
 Found = dict[str, Any]
@@ -92,7 +91,7 @@ class Catalogues:
         return known[1] if known is not None and known[0] > now else None
 
     def _ask(self, project_id: str | None) -> _Catalogue:
-        row = query(self._db, CATALOGUE, {"project_id": project_id})
+        row = self._db.first(CATALOGUE, {"project_id": project_id})
         if row is None:
             raise AssertionError("a SELECT without FROM gives a row")
         services = tuple((service, tuple((one, _needed(one)) for one in service.pop("endpoints"))) for service in row["services"])

@@ -13,7 +13,7 @@ from common.auth import Actor
 from common.db import Database, Tx
 from common.errors import NotFound, Unauthorized
 from identity.models import Credential
-from identity.service import auth, crypt, standing
+from identity.service import auth, crypt
 from identity.service.attempt import Who
 from identity.service.auth import Issued
 from identity.service.credential import EC2, EC2_METHOD, access_id, create_credential, must_come_in_person, read_keys
@@ -66,7 +66,7 @@ def exchange(db: Database, access: str, check: Callable[[str], None], ttl: int) 
     check: raises unless the request was signed with the secret that it is called with. Three queries, four for a trust.
     Raises NotFound (access key), Unauthorized.
     """
-    found = standing.query(db, LOGIN, {"id": access_id(access)})
+    found = db.first(LOGIN, {"id": access_id(access)})
     if found is None:
         raise NotFound(UNKNOWN)
     keys = read_keys(crypt.decrypt(found["blob"]))
@@ -82,7 +82,7 @@ def _who(db: Database, found: Mapping[str, Any], keys: Mapping[str, Any]) -> Who
     """Whose token it will be, and what it will stand on."""
     user_id, epoch = found["user_id"], found["epoch"]
     if keys.get("trust_id"):
-        trustee = standing.query(db, TRUSTEE, {"id": str(keys["trust_id"]), "user_id": user_id})
+        trustee = db.first(TRUSTEE, {"id": str(keys["trust_id"]), "user_id": user_id})
         if trustee is None:
             raise Unauthorized
         return Who(trustee["id"], trustee["epoch"], (EC2_METHOD,), delegation=Delegation("trust", str(keys["trust_id"])))

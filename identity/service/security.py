@@ -20,7 +20,6 @@ from common.config import CONF
 from common.db import Database, Tx, clock
 from common.errors import BadRequest, Unauthorized
 from identity.models import LoginFailure, Password, User
-from identity.service.standing import query
 
 LOG = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -74,7 +73,7 @@ def passed(db: Database, user_id: str, options: Options) -> None:
 
     One round trip where there is none.
     """
-    if not counts(options) or query(db, ANY, {"user_id": user_id}) is None:
+    if not counts(options) or db.first(ANY, {"user_id": user_id}) is None:
         return
 
     def forget(tx: Tx) -> bool:

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import TextClause, text
-from sqlalchemy.exc import DBAPIError
 
 from common.auth import Actor, Delegated
 from common.db import Database
@@ -206,7 +205,7 @@ def ask(db: Database, kind: str, target: str, values: Mapping[str, str | None], 
     given = {"user_id": None, "kind": kind, "audit_id": None, "kid": None, **values}
     if delegation is not None:
         given["delegation_id"] = delegation.id
-    row = query(db, _statement(kind, target, delegation.kind if delegation is not None else None), given)
+    row = db.first(_statement(kind, target, delegation.kind if delegation is not None else None), given)
     if row is None:
         return None
     if delegation is not None and row["delegation"]["project_id"] is None:
@@ -217,19 +216,6 @@ def ask(db: Database, kind: str, target: str, values: Mapping[str, str | None], 
 def delegated(db: Database, delegation: Delegation) -> Standing | None:
     """The standing that a delegation gives, on its own project; None where there is none such."""
     return ask(db, "project", "delegated", {}, delegation)
-
-
-def query(db: Database, statement: TextClause, values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The first row of a read that needs no transaction; asked again if the pooled connection had died meanwhile."""
-    for attempt in (0, 1):
-        try:
-            with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                row = connection.execute(statement, values).mappings().first()
-                return dict(row) if row is not None else None
-        except DBAPIError as error:
-            if attempt or not error.connection_invalidated:
-                raise
-    raise AssertionError("unreachable")
 
 
 def validate(db: Database, raw: str, *, allow_expired: bool = False) -> tuple[Token, Standing]:

@@ -5,6 +5,7 @@ ES256 over a compact payload; under 1 KB whatever its bearer may do.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import secrets
@@ -123,7 +124,13 @@ def _kid(raw: str) -> str:
     """The name of the key that the token says it was signed with. Raises ValueError."""
     if len(raw) > MAX_LENGTH:
         raise ValueError("longer than any token of ours")
-    kid = _JWS.get_unverified_header(raw).get("kid")
+    return _kid_of(raw.partition(".")[0])
+
+
+@functools.lru_cache(maxsize=64)
+def _kid_of(head: str) -> str:
+    """The same of the token's first part, which all tokens of a key share. Raises ValueError, PyJWTError."""
+    kid = _JWS.get_unverified_header(head + "..").get("kid")
     if not isinstance(kid, str) or not _KID.fullmatch(kid):
         raise ValueError("not a key's name of ours")
     return kid

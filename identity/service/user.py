@@ -18,7 +18,6 @@ from identity.service import access_rule, directory, password, security
 from identity.service.federation import links
 from identity.service.project import domain_for
 from identity.service.rows import Values, assign, find, flush, listed, own_domain, same_id, store
-from identity.service.standing import query
 
 COLUMNS = ("name", "enabled", "default_project_id")
 KNOWN = (*COLUMNS, "id", "domain_id", "password", "original_password", "password_expires_at", "options", "links", "federated")
@@ -75,11 +74,11 @@ def find_login(db: Database, who: Values) -> Login | None:
     """The user that a log-in names by `{"id"}` or by `{"name", "domain": {"id"} or {"name"}}`; one query. Raises BadRequest."""
     domain, bound = who.get("domain") or {}, security.lockout()
     if "id" in who:
-        row = query(db, BY_ID, {"id": who["id"], **bound})
+        row = db.first(BY_ID, {"id": who["id"], **bound})
     elif "name" in who and "id" in domain:
-        row = query(db, BY_DOMAIN_ID, {"name": who["name"], "domain_id": domain["id"], **bound})
+        row = db.first(BY_DOMAIN_ID, {"name": who["name"], "domain_id": domain["id"], **bound})
     elif "name" in who and "name" in domain:
-        row = query(db, BY_DOMAIN_NAME, {"name": who["name"], "domain_name": domain["name"], **bound})
+        row = db.first(BY_DOMAIN_NAME, {"name": who["name"], "domain_name": domain["name"], **bound})
     else:
         raise BadRequest("Invalid input for field/attribute user: it needs an id, or a name and a domain.")
     return Login(**row) if row is not None else None

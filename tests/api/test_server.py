@@ -563,7 +563,7 @@ def test_all_servers_of_a_process_stop_at_once() -> None:
     stop, together = threading.Event(), threading.Barrier(2)
     servers: list[Any] = [_Served(together.wait) for _ in range(2)]
     stop.set()
-    assert command._serve(servers, stop) == 0
+    assert command.serve(servers, stop) == 0
     assert all(server.stopped for server in servers)
 
 
@@ -583,6 +583,6 @@ def test_none_of_them_keeps_the_process(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(command, "Deadline", Over)
     stop.set()
-    assert command._serve(servers, stop) == 0
+    assert command.serve(servers, stop) == 0
     assert [server.stopped for server in servers] == [False, True]
     never.set()

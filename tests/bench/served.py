@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from typing import Any
 from common.api import app as kit
 from common.api.server import Server
 from common.auth import Authenticator
+from common.cmd.api import serve
 from common.config import CONF
 from common.db import Database
 from identity import public
@@ -60,7 +62,7 @@ def main() -> None:
     CONF.set_override("identity_port", port, "api")
     db = Database(url)
     SERVICE.connect(db, Authenticator(public.token_checker(db), seconds=CONF.identity.check_cache_seconds))
-    Server(kit.build(SERVICE), "identity", waiting=SERVICE.waiting()).run()
+    serve([Server(kit.build(SERVICE), "identity", waiting=SERVICE.waiting())], threading.Event())
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
+import psycopg
 from falcon import testing
-from sqlalchemy import event
 
 from common.api import app as kit
 from common.api import check
@@ -112,11 +113,13 @@ def counted(db: Database) -> Iterator[list[str]]:
     """The SQL statements that the block sends."""
     sent: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        sent.append(statement)
+    def noting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def execute(cursor: psycopg.Cursor[Any], statement: str, *rest: Any, **more: Any) -> Any:
+            if cursor.connection.info.dbname == db.engine.url.database:
+                sent.append(statement)
+            return real(cursor, statement, *rest, **more)
 
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
+        return execute
+
+    with patch.multiple(psycopg.Cursor, execute=noting(psycopg.Cursor.execute), executemany=noting(psycopg.Cursor.executemany)):
         yield sent
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
