@@ -21,6 +21,7 @@ from common.errors import BadRequest
 Json = dict[str, Any]
 _PART = re.compile(r"{(\w+)}")
 _NO_BODY = (204, 205, 304)
+_ERROR = {"$ref": "#/components/responses/Error"}
 
 
 def rendered(service: Service) -> bytes:
@@ -194,11 +195,13 @@ def _responses(schemas: Schemas, items: Sequence[Operation]) -> Json:
             answers.setdefault(status, [])
     return {
         **{str(status): _response(status, shapes, items[0].gives) for status, shapes in sorted(answers.items())},
-        "default": {"$ref": "#/components/responses/Error"},
+        "default": _ERROR,
     }
 
 
 def _response(status: int, shapes: list[Json], media: str) -> Json:
+    if status >= 400 and not shapes:
+        return _ERROR
     made: Json = {"description": HTTPStatus(status).phrase}
     if shapes:
         made["content"] = {media: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}

@@ -45,19 +45,19 @@ def _event(row: RevokedToken) -> Body:
     return {"audit_id": row.audit_id, "issued_before": moment, "revoked_at": moment}
 
 
-@operation("GET", "/v3/OS-SIMPLE-CERT/ca", action=None, token=False)
+@operation("GET", "/v3/OS-SIMPLE-CERT/ca", action=None, status=410, token=False)
 def get_ca_certificate(_request: Request) -> None:
     """Gone (410), for no token is signed with a certificate: that of who signed the certificates."""
     raise Gone(NO_CERTIFICATES)
 
 
-@operation("GET", "/v3/OS-SIMPLE-CERT/certificates", action=None, token=False)
+@operation("GET", "/v3/OS-SIMPLE-CERT/certificates", action=None, status=410, token=False)
 def get_signing_certificate(_request: Request) -> None:
     """Gone (410), for no token is signed with a certificate: the certificates."""
     raise Gone(NO_CERTIFICATES)
 
 
-@operation("GET", "/v3/auth/tokens/OS-PKI/revoked", action=None, token=False)
+@operation("GET", "/v3/auth/tokens/OS-PKI/revoked", action=None, status=403, token=False)
 def list_revoked_tokens(_request: Request) -> None:
     """Refused to everybody (403): `/v3/OS-REVOKE/events` lists the tokens that were revoked."""
     raise Forbidden("You are not authorized to perform the requested action.")

@@ -186,8 +186,8 @@ def scope_query(scope: Any) -> tuple[str, str, dict[str, Any]]:
         return "none", "none", {}
     kind, given = next(iter(scope.items()))
     if kind == "system":
-        if given.get("all") is not True:
-            raise BadRequest('Invalid input for field/attribute scope.system: only {"all": true} is known.')
+        if given.get("all", True) is not True:
+            raise BadRequest('Invalid input for field/attribute scope.system: only {"all": true} is known, which {} means too.')
         return "system", "none", {}
     if "id" in given:
         return kind, "id", {"target_id": given["id"]}

@@ -46,10 +46,22 @@ def list_federated_domains(request: Request) -> Body:
     return views.listing(request, "domains", project.scopes_of(request.actor.user_id, "domain"), Project, views.domain)
 
 
-@operation("POST", SAML, action=None, token=False, summary="Not offered (404): a SAML assertion of one's token.")
-@operation("POST", SAML + "/ecp", action=None, token=False, summary="Not offered (404): a SAML assertion of one's token, wrapped for ECP.")
+@operation("POST", SAML, action=None, status=404, token=False, summary="Not offered (404): a SAML assertion of one's token.")
 @operation(
-    "GET", shapes.PATH + "/saml2/metadata", action=None, token=False, summary="Not offered (404): the metadata of a SAML identity provider."
+    "POST",
+    SAML + "/ecp",
+    action=None,
+    status=404,
+    token=False,
+    summary="Not offered (404): a SAML assertion of one's token, wrapped for ECP.",
+)
+@operation(
+    "GET",
+    shapes.PATH + "/saml2/metadata",
+    action=None,
+    status=404,
+    token=False,
+    summary="Not offered (404): the metadata of a SAML identity provider.",
 )
 def refuse_saml(request: Request) -> NoReturn:
     """What needs SAML is not there, and says why."""
