@@ -107,9 +107,22 @@ def matches(source: Source, password: str, stored: str | None, user_id: str | No
     def work() -> bool:
         return verify_password(password, stored)
 
+    if common().claim():
+        try:
+            right = work()
+        finally:
+            common().release()
+        if user_id is not None:
+            _remember((source[0], user_id), None, right)
+        return right
+    return _in_turn(source, user_id, work)
+
+
+def _in_turn(source: Source, user_id: str | None, work: Callable[[], bool]) -> bool:
+    """Where others wait."""
     deadline = Deadline(PATIENCE * hash_seconds())
     place = common().submit(source, work)
-    early = None if place.at_once or user_id is None else _in_first(source[0], user_id, work)
+    early = None if user_id is None else _in_first(source[0], user_id, work)
     right: bool | None = None
     try:
         right = _said(place, early, deadline)

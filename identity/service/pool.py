@@ -21,12 +21,11 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Job:
-    """Work that waits. source: the client's address and the user; new: nothing good is known of it; at_once: a thread was free for it."""
+    """Work that waits. source: the client's address and the user; new: nothing good is known of it."""
 
     source: Source
     work: Callable[[], object]
     new: bool = False
-    at_once: bool = False
     done: Future[object] = field(default_factory=Future)
 
 
@@ -142,13 +141,13 @@ class KnownAndNew:
 
 
 class Pool:
-    """`workers` threads, and at most `bound` who wait for them."""
+    """`workers` threads, and at most `bound` who wait for them. Never more than `workers` pieces of work run."""
 
     def __init__(self, workers: int, bound: int, seconds: float = 1.0, queue: Queue | None = None) -> None:
         """seconds: what one piece of work takes, for Retry-After. queue: by turns unless another is given."""
         self._workers, self._bound, self._seconds = workers, bound, seconds
         self._queue: Queue = Turns() if queue is None else queue
-        self._idle = 0
+        self._running = 0
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
 
@@ -160,12 +159,24 @@ class Pool:
         """`work()`, in its turn. `source` is the client's address and the user that is asked for. Raises TooManyRequests."""
         return self.submit(source, work).done.result()  # type: ignore[return-value]
 
+    def claim(self) -> bool:
+        """Take the place of a thread that nobody waits for, to do the work oneself, which is sooner; then `release` it. Whether there was one."""
+        with self._changed:
+            free = not len(self._queue) and self._running < self._workers
+            self._running += free
+            return free
+
+    def release(self) -> None:
+        """Give the place back."""
+        with self._changed:
+            self._running -= 1
+            self._changed.notify()
+
     def submit(self, source: Source, work: Callable[[], object], *, new: bool = False) -> Job:
         """The same without waiting: `done` has what came of it."""
         job = Job(source, work, new)
         with self._changed:
             self._start()
-            job.at_once = self._idle > len(self._queue)
             self._queue.put(job)
             if len(self._queue) > self._bound:
                 self._queue.give_up().done.set_exception(self._refusal())
@@ -186,15 +197,16 @@ class Pool:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._idle += 1
-                while not len(self._queue):
+                while not len(self._queue) or self._running >= self._workers:
                     self._changed.wait()
-                self._idle -= 1
+                self._running += 1
                 job = self._queue.take()
             try:
                 job.done.set_result(job.work())
             except BaseException as error:
                 job.done.set_exception(error)
+            finally:
+                self.release()
 
     def _refusal(self) -> TooManyRequests:
         wait = max(1, math.ceil(self._bound * self._seconds / self._workers))

@@ -139,6 +139,24 @@ def test_what_the_work_raises_is_the_callers():
     assert pool.run(("a", "b"), lambda: 5) == 5
 
 
+def test_who_does_the_work_himself_has_a_threads_place():
+    pool, gate = Pool(2, 9), Gate()
+    assert pool.claim()
+    with ThreadPoolExecutor(3) as threads:
+        first, second = (threads.submit(pool.run, ("a", name), gate.work(name)) for name in "xy")
+        assert gate.started.acquire(timeout=60)
+        until(lambda: waiting(pool) == 1)
+        assert not pool.claim()
+        assert not gate.started.acquire(timeout=0.05)
+        pool.release()
+        assert gate.started.acquire(timeout=60)
+        assert not pool.claim()
+        gate.open.set()
+        assert [first.result(60), second.result(60)] == ["x", "y"]
+    until(lambda: not pool._running)
+    assert [pool.claim(), pool.claim(), pool.claim()] == [True, True, False]
+
+
 # The two lanes
 
 PATIENCE = 60.0  # seconds
@@ -195,7 +213,6 @@ def fill(lanes, threads, count):
 
 def test_on_a_free_pool_nothing_is_hashed_twice(lanes):
     with ThreadPoolExecutor(4) as threads:
-        until(lambda: lanes.common._idle or lanes.common._start() or lanes.common._idle)
         one = threads.submit(matches, ("a", "ann"), "right", "x", "id-ann")
         lanes.say("common", "right")
         assert one.result(60) is True
@@ -220,7 +237,7 @@ def test_a_wrong_one_is_told_by_the_common_lane_as_an_invented_users_is(lanes):
         flood = fill(lanes, threads, 2)
         one = threads.submit(matches, ("a", "ann"), "wrong-ann", "x", "id-ann")
         lanes.say("first", "wrong-ann")
-        until(lambda: lanes.first._idle == 1)
+        until(lambda: not lanes.first._running)
         assert not one.done()
         assert waiting(lanes.common) == 2
         for index in range(2):
