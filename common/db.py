@@ -107,7 +107,7 @@ class Database:
         self.engine: Engine = create_engine(
             url, pool_size=pool_size, max_overflow=0, pool_pre_ping=False, pool_use_lifo=True, pool_recycle=1800,
             isolation_level="READ COMMITTED", connect_args={"application_name": "wolke", "options": options}, hide_parameters=True,
-            json_deserializer=_loads,
+            json_deserializer=_loads, use_native_hstore=False,
         )  # fmt: skip
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self.on_commit = on_commit
