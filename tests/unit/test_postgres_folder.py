@@ -22,7 +22,7 @@ from tests.support import postgres
 postgres.MEMORY = postgres.DISK = Path(sys.argv[1])
 with postgres.held_folder() as folder:
     (folder / "data").mkdir()
-    server = subprocess.Popen(postgres.Postgres(folder)._user(["sleep", "60"]), start_new_session=True)
+    server = subprocess.Popen(postgres.Postgres(folder)._user(["env", "--default-signal=INT", "sleep", "60"]), start_new_session=True)
     (folder / "data" / "postmaster.pid").write_text(f"{server.pid}\\n{folder}\\n")
     while Path(f"/proc/{server.pid}/comm").read_text() != "sleep\\n":
         time.sleep(0.01)
