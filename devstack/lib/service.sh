@@ -38,6 +38,6 @@ supervisor() {
     [ -n "$pid" ] && grep -qsz '^runsvdir$' "/proc/$pid/cmdline" && return 0
     # in the stack's own control group, in a session of its own: it outlives this shell
     ( group_join ctl
-      exec setsid env -i PATH="$PATH" LC_ALL="$LC_ALL" HOME=/root runsvdir -P "$S/service" ) </dev/null >"$LOG/runsvdir.log" 2>&1 9>&- &
+      exec setsid env -i PATH="$PATH" LC_ALL="$LC_ALL" HOME=/root WOLKE_STATE="$S" WOLKE_CACHE="$WOLKE_CACHE" WOLKE_VENV="$WOLKE_VENV" runsvdir -P "$S/service" ) </dev/null >"$LOG/runsvdir.log" 2>&1 9>&- &
     echo $! >"$S/service/.pid"
 }
