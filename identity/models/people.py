@@ -42,6 +42,7 @@ class Project(Guarded, Base):
         CheckConstraint("is_domain = (domain_id IS NULL)", name="domain_has_none"),
         CheckConstraint("is_domain = (parent_id IS NULL)", name="project_has_parent"),
         Index(None, "parent_id"),
+        Index("ix_project_domain_in_small_letters", text("lower(name)"), postgresql_where=text("is_domain")),
         {"schema": SCHEMA},
     )
 

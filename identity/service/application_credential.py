@@ -29,6 +29,7 @@ from identity.service.access_rule import wanted_rules
 from identity.service.credential import is_delegated
 from identity.service.pool import Source
 from identity.service.rows import Values, filtered, flush, store
+from identity.service.standing import domain_named
 
 KIND = "application_credential"
 FAST = "$sha256$"
@@ -42,7 +43,7 @@ WHERE
 BY_ID = text(LOGIN + "c.id = :id")
 BY_USER = text(LOGIN + "c.name = :name AND u.id = :user_id")
 BY_DOMAIN_ID = text(LOGIN + "c.name = :name AND u.name = :user_name AND d.id = :domain_id")
-BY_DOMAIN_NAME = text(LOGIN + "c.name = :name AND u.name = :user_name AND d.name = :domain_name AND d.is_domain")
+BY_DOMAIN_NAME = text(LOGIN + "c.name = :name AND u.name = :user_name AND d.id = " + domain_named("domain_name"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from identity.models import Group, User
 from identity.service import domain_config, shadow
 from identity.service.pool import Pool, Source
 from identity.service.shadow import ShadowGroup, ShadowUser
+from identity.service.standing import domain_named
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,6 +49,7 @@ SELECT d.domain_id FROM (
 ) d JOIN identity.domain_config c ON c.domain_id = d.domain_id AND c."group" = 'identity' AND c.option = 'driver' AND c.value = '"ldap"'
 LIMIT 1
 """)
+DOMAIN = text(f"SELECT {domain_named('name')} AS id")
 _opener: Opener | None = None
 _generation = 0
 
@@ -153,7 +155,7 @@ def of_login(db: Database, user: Mapping[str, Any]) -> Target | None:
         return None
     if "id" in user:
         return target_of(db, str(user["id"]), known)
-    domain_id, name = _named(user.get("domain") or {}, known), user.get("name")
+    domain_id, name = _named(db, user.get("domain") or {}, known), user.get("name")
     if name is None or domain_id is None:
         return None
     row = db.run(lambda tx: tx.execute(select(User.id, User.external_id).where(User.domain_id == domain_id, User.name == name)).first())
@@ -162,11 +164,15 @@ def of_login(db: Database, user: Mapping[str, Any]) -> Target | None:
     return Target(domain_id, name, row.external_id, row.id) if row is not None else Target(domain_id, name)
 
 
-def _named(domain: Mapping[str, Any], known: Mapping[str, str]) -> str | None:
-    """The id of the directory's domain that `{"id"}` or `{"name"}` names."""
+def _named(db: Database, domain: Mapping[str, Any], known: Mapping[str, str]) -> str | None:
+    """The id of the directory's domain that `{"id"}` or `{"name"}` names; another one's name in other letters is looked up."""
     if "id" in domain:
         return domain["id"] if domain["id"] in known else None
-    return next((id for id, name in known.items() if name == domain.get("name")), None)
+    name, ids = domain.get("name") or "", {each: id for id, each in known.items()}
+    if name in ids or name.lower() not in map(str.lower, ids):
+        return ids.get(name)
+    row = db.first(DOMAIN, {"name": name})
+    return row["id"] if row is not None and row["id"] in known else None
 
 
 def target_of(db: Database, user_id: str, known: Mapping[str, str]) -> Target | None:

@@ -19,12 +19,22 @@ from common.errors import Unauthorized
 from identity.service.keys import ring_of
 from identity.service.token import INVALID, Delegation, Scope, Token, decode
 
+
+def domain_named(name: str) -> str:
+    """SQL for the id of the domain that the parameter `name` names: so written, else the only one that is but for its letters' case.
+
+    Many a client's settings say `default`, which a Keystone on MySQL takes for `Default`.
+    """
+    return f"""(SELECT coalesce(min(n.id) FILTER (WHERE n.name = :{name}), CASE count(*) WHEN 1 THEN min(n.id) END)
+        FROM identity.project n WHERE n.is_domain AND lower(n.name) = lower(:{name}))"""
+
+
 # How the row of the scope is found. Names are resolved by the same statement that reads the rest.
 TARGETS = {
     "id": "t.id = :target_id",
     "name+domain_id": "t.name = :target_name AND t.domain_id = :target_domain_id",
-    "name+domain_name": "t.name = :target_name AND d.name = :target_domain_name AND d.is_domain",
-    "domain_name": "t.name = :target_name AND t.domain_id IS NULL",
+    "name+domain_name": f"t.name = :target_name AND d.id = {domain_named('target_domain_name')}",
+    "domain_name": f"t.id = {domain_named('target_name')}",
     "default": 't.id = (SELECT u.default_project_id FROM identity."user" u WHERE u.id = :user_id)',
     "delegated": "t.id = (SELECT d.project_id FROM delegate d)",
     "none": "false",

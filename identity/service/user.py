@@ -18,6 +18,7 @@ from identity.service import access_rule, directory, password, security
 from identity.service.federation import links
 from identity.service.project import domain_for
 from identity.service.rows import Values, assign, find, flush, listed, own_domain, same_id, store
+from identity.service.standing import domain_named
 
 COLUMNS = ("name", "enabled", "default_project_id")
 KNOWN = (*COLUMNS, "id", "domain_id", "password", "original_password", "password_expires_at", "options", "links", "federated")
@@ -35,7 +36,7 @@ WHERE
 """
 BY_ID = text(LOGIN + "u.id = :id")
 BY_DOMAIN_ID = text(LOGIN + "u.name = :name AND d.id = :domain_id")
-BY_DOMAIN_NAME = text(LOGIN + "u.name = :name AND d.name = :domain_name AND d.is_domain")
+BY_DOMAIN_NAME = text(LOGIN + "u.name = :name AND d.id = " + domain_named("domain_name"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,14 @@ def rule(path="/v3/projects", method="GET", service="identity"):
     return {"path": path, "method": method, "service": service}
 
 
+def test_its_users_domain_is_known_by_its_name_in_other_letters(cloud):
+    ann, user, _ = cloud.member("ann")
+    row = create(ann, user)
+    for name, status in (("Default", 201), ("dEFAULT", 201), ("defaults", 401)):
+        who = {"name": "ci", "user": {"name": "ann", "domain": {"name": name}}}
+        cloud.nobody("POST", "/v3/auth/tokens", by_secret(row["secret"], **who), ok=status)
+
+
 def test_a_credential_lives_and_dies(cloud):
     ann, user, project = cloud.member("ann")
     row = create(ann, user, description="for CI")

@@ -16,7 +16,7 @@ from common.db import Database
 from common.errors import Unauthorized
 from identity import manage, public
 from identity.models import RevokedToken, SigningKey, User
-from identity.service import auth, password
+from identity.service import auth, catalog, password
 from identity.service import token as tokens
 from tests.support.api import counted
 from tests.support.identity import ADMIN_PASSWORD, admin_scope, by_password, by_token
@@ -106,6 +106,39 @@ def test_unknown_and_wrong_cost_the_same(cloud, monkeypatch):
             cloud.nobody.post(TOKENS, body, ok=401)
         costs.add((len(sent), tuple(hashes)))
     assert costs == {(1, (b"$2b$04$",))}
+
+
+def in_domain(name, scope=None):
+    """Admin's log-in, his domain and the scope's by name."""
+    who = {"name": "admin", "password": ADMIN_PASSWORD, "domain": {"name": name}}
+    return {"auth": {"identity": {"methods": ["password"], "password": {"user": who}}, "scope": scope or "unscoped"}}
+
+
+def test_a_domains_name_in_other_letters(cloud):
+    """As on a Keystone over MySQL, for which many a client's settings are written: `default`. The name as it is written comes first."""
+    cloud.grant("admin", user=cloud.admin.get("/v3/users?name=admin")["users"][0]["id"], domain="default")
+    scopes = {"project": {"name": "admin", "domain": {"name": "default"}}}, {"domain": {"name": "DEFAULT"}}
+    queries = set()
+    for name in ("Default", "default"):
+        catalog.forget(cloud.db)
+        with counted(cloud.db) as sent:
+            token = cloud.nobody.post(TOKENS, in_domain(name), ok=201)["token"]
+        assert token["user"]["domain"] == {"id": "default", "name": "Default"}
+        queries.add(len(sent))
+    assert queries == {3}
+    for scope in scopes:
+        assert next(iter(scope)) in cloud.nobody.post(TOKENS, in_domain("Default", scope), ok=201)["token"]
+    cloud.make("domain", name="default")
+    for body in (
+        in_domain("default"),
+        *(in_domain("Default", scope) for scope in scopes),
+        in_domain("DEFAULT"),
+        in_domain("defaul_"),
+        in_domain(""),
+    ):
+        cloud.nobody.post(TOKENS, body, ok=401)
+    for scope in (None, {"project": {"name": "admin", "domain": {"name": "Default"}}}, {"domain": {"name": "Default"}}):
+        cloud.nobody.post(TOKENS, in_domain("Default", scope), ok=201)
 
 
 @pytest.mark.parametrize("body", [

@@ -95,6 +95,24 @@ def test_log_in_by_id_by_domain_name_and_in_another_case(corp):
     corp.login_by_id("ann", "wrong", ok=401)
 
 
+def test_its_domains_name_in_other_letters(corp):
+    """Finds it while no other domain's is the same; a domain of ours that is so written keeps its users."""
+
+    def come(domain, status, password="pw-ann"):
+        user = {"name": "ann", "domain": {"name": domain}, "password": password}
+        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
+        return corp.cloud.nobody("POST", "/v3/auth/tokens", body, ok=status)
+
+    come("CORP", 201)
+    ours = corp.cloud.make("domain", name="Corp")["id"]
+    corp.cloud.make("user", name="ann", domain_id=ours, password="ours")
+    assert come("Corp", 201, "ours").json["token"]["user"]["domain"]["id"] == ours
+    assert come("corp", 201).json["token"]["user"]["domain"]["id"] == corp.id
+    come("Corp", 401)
+    come("CORP", 401)
+    come("CORP", 401, "ours")
+
+
 @pytest.mark.parametrize(("name", "password"), [
     ("ann", ""), ("ann", "wrong"), ("ann", "pw-ann "), ("nobody", "pw-ann"), ("", "pw-ann"), ("*", "pw-ann"), ("a*", "pw-ann"), ("ann)(uid=*", "pw-ann"),
     ("bob", "pw-bob"), ("ann", "pw-ann\ud800"),
