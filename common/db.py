@@ -109,6 +109,7 @@ class Database:
             isolation_level="READ COMMITTED", connect_args={"application_name": "wolke", "options": options}, hide_parameters=True,
             json_deserializer=_loads, use_native_hstore=False,
         )  # fmt: skip
+        self._size = pool_size
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self.on_commit = on_commit
 
@@ -144,28 +145,29 @@ class Database:
         raise AssertionError("unreachable")
 
     def first(self, statement: TextClause, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The first row of a read that needs no transaction; asked again if the pooled connection had died meanwhile. Raises DBAPIError.
+        """The first row of a read that needs no transaction; asked again while a pooled connection had died meanwhile. Raises DBAPIError.
 
         By the driver alone: SQLAlchemy's way to a row takes as long again as PostgreSQL's answer, and every check of a token is one.
         """
-        for attempt in (0, 1):
+        asked = _for_driver(statement, self.engine.dialect)
+        for attempt in range(self._size + 1):
             try:
-                return self._first(_for_driver(statement, self.engine.dialect), values)
+                return self._first(asked, values)
             except DBAPIError as error:
-                if attempt or not error.connection_invalidated:
+                if attempt == self._size or not error.connection_invalidated:
                     raise
         raise AssertionError("unreachable")
 
     def _first(self, statement: LiteralString, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        with self._lent() as connection:
+        with self._lent(statement) as connection:
             connection.autocommit = True
             row = connection.cursor(row_factory=dict_row).execute(statement, values).fetchone()
             connection.autocommit = False
             return row
 
     @contextmanager
-    def _lent(self) -> Iterator[psycopg.Connection[Any]]:
-        """A pooled connection as the driver has it. After an error, in SQLAlchemy's words, it is closed; all of them, where the server had ended it."""
+    def _lent(self, statement: str) -> Iterator[psycopg.Connection[Any]]:
+        """A pooled connection as the driver has it, for `statement`. After an error, which is told in SQLAlchemy's words, it is closed."""
         pooled, connection = None, None
         try:
             pooled = self.engine.raw_connection()
@@ -176,14 +178,10 @@ class Database:
             lost = connection is not None and connection.closed
             if pooled is not None:
                 pooled.invalidate()
-            if lost:
-                self.engine.dispose()
             if not isinstance(error, psycopg.Error):
                 raise
-            raise cast(
-                "DBAPIError",
-                DBAPIError.instance("", None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost),
-            ) from error
+            said = DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost)
+            raise cast("DBAPIError", said) from error
 
     def _consider(self, error: DBAPIError, attempt: int, *, unknown: bool) -> None:
         """Sleep a little before another try, or raise `error` where another must not or may not help."""

@@ -148,7 +148,7 @@ def domains(db: Database) -> dict[str, str]:
 def of_login(db: Database, user: Mapping[str, Any]) -> Target | None:
     """Which directory must judge the log-in of `{"id"}` or `{"name", "domain": {"id"} or {"name"}}`; None: the password is one of ours.
 
-    No query in a cloud without directories, else one at the most.
+    No query in a cloud without directories, else one at the most; two, where a directory's domain is named in other letters.
     """
     known = domains(db)
     if not known:

@@ -1,4 +1,4 @@
-"""Slow hashes for the secrets that people choose, and the two lanes of threads in which alone they are computed.
+"""Slow hashes for the secrets that people choose, and the two lanes in whose bounds alone they are computed.
 
 No caller holds a transaction while it waits here.
 """

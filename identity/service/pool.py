@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from common.errors import TooManyRequests
@@ -202,11 +203,11 @@ class Pool:
                 self._running += 1
                 job = self._queue.take()
             try:
-                job.done.set_result(job.work())
+                tell = partial(job.done.set_result, job.work())
             except BaseException as error:
-                job.done.set_exception(error)
-            finally:
-                self.release()
+                tell = partial(job.done.set_exception, error)
+            self.release()  # before who waited can come again
+            tell()
 
     def _refusal(self) -> TooManyRequests:
         wait = max(1, math.ceil(self._bound * self._seconds / self._workers))

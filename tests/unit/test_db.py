@@ -43,10 +43,33 @@ def test_no_connection_that_the_server_ended_is_used_again(db):
     other = Database(db.engine.url.render_as_string(hide_password=False))
     other.first(END, {})
     other.close()
-    row = db.first(PID, {})
-    assert row is not None
-    assert row["pid"] not in before
-    assert not fill(db, 4) & before
+    together = Barrier(4)
+
+    def ask(_: int) -> int:
+        together.wait(30)
+        row = db.first(PID, {})
+        assert row is not None
+        pid: int = row["pid"]
+        return pid
+
+    with ThreadPoolExecutor(4) as threads:
+        assert not {*threads.map(ask, range(4))} & before
+
+
+def test_who_waits_for_a_connection_gets_the_place_of_one_that_was_lost(db):
+    """At once: a pool lets nobody wait for longer than 30 s, and that would be a refusal."""
+    small = Database(db.engine.url.render_as_string(hide_password=False), pool_size=1)
+    small.engine.pool._timeout = 10
+    with ThreadPoolExecutor(2) as threads:
+        lost = threads.submit(small.first, text("SELECT pg_sleep(0.5), pg_terminate_backend(pg_backend_pid())"), {})
+        while not small.engine.pool.checkedout():
+            pass
+        waits = threads.submit(small.first, ONE, {"given": 1})
+        assert waits.result(30) == {"given": 1, "rest": 2}
+        with pytest.raises(OperationalError):
+            lost.result(30)
+    assert small.engine.pool.checkedout() == 0
+    small.close()
 
 
 @pytest.mark.parametrize(
