@@ -47,19 +47,27 @@ def by_token(token: str, scope: Any = None) -> dict[str, Any]:
     return {"auth": auth if scope is None else {**auth, "scope": scope}}
 
 
+_MEANT: list[dict[str, Any]] = []
+
+
 @contextmanager
 def cheap_hashes() -> Iterator[None]:
     """bcrypt at its least cost, and keys for credentials in a folder that goes again; after it all is as before, also inside another."""
     with tempfile.TemporaryDirectory() as folder:
-        meant = {"password_hash_rounds": ROUNDS, "credential_key_file": f"{folder}/credential-keys"}
-        before = {option: CONF.identity[option] for option in meant}
-        for option, value in meant.items():
-            CONF.set_override(option, value, "identity")
+        _MEANT.append({"password_hash_rounds": ROUNDS, "credential_key_file": f"{folder}/credential-keys"})
+        _override()
         try:
             yield
         finally:
-            for option, value in before.items():
-                CONF.set_override(option, value, "identity")
+            for option in _MEANT.pop():
+                CONF.clear_override(option, "identity")
+            _override()
+
+
+def _override() -> None:
+    """Set what the innermost `cheap_hashes` means; nothing outside of all."""
+    for option, value in _MEANT[-1].items() if _MEANT else ():
+        CONF.set_override(option, value, "identity")
 
 
 def bootstrapped_template(postgres: Postgres) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -62,8 +63,8 @@ def test_who_waits_for_a_connection_gets_the_place_of_one_that_was_lost(db):
     small.engine.pool._timeout = 10
     with ThreadPoolExecutor(2) as threads:
         lost = threads.submit(small.first, text("SELECT pg_sleep(0.5), pg_terminate_backend(pg_backend_pid())"), {})
-        while not small.engine.pool.checkedout():
-            pass
+        while not small.engine.pool.checkedout() and not lost.done():
+            time.sleep(0.005)
         waits = threads.submit(small.first, ONE, {"given": 1})
         assert waits.result(30) == {"given": 1, "rest": 2}
         with pytest.raises(OperationalError):
